@@ -1,0 +1,1 @@
+"""cts: model crowded specimens, image them as an electron microscope does, reconstruct tomograms."""

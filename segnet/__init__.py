@@ -1,0 +1,1 @@
+"""segnet: train, segment, correct in rounds, and measure."""
