@@ -72,10 +72,11 @@ def read_class_table(path: Path | str) -> ClassTable:
     """
     rows = read_table(path, required=("label", "name", "colour", "role"))
     classes = tuple(sorted((_parse_row(path, row) for row in rows), key=lambda entry: entry.label))
-    for kind, values in (("label", [e.label for e in classes]), ("name", [e.name for e in classes])):
-        repeated = {value for value in values if values.count(value) > 1}
+    for kind in ("label", "name"):
+        values = [str(getattr(entry, kind)) for entry in classes]
+        repeated = sorted({value for value in values if values.count(value) > 1})
         if repeated:
-            raise ValueError(f"{path}: {kind} {sorted(repeated)[0]} appears twice; wanted each once")
+            raise ValueError(f"{path}: {kind} {repeated[0]} appears twice; wanted each once")
     if not classes or classes[0].label != BACKGROUND:
         raise ValueError(f"{path}: no class with label 0; wanted the background there")
     return ClassTable(classes)
@@ -83,7 +84,9 @@ def read_class_table(path: Path | str) -> ClassTable:
 
 def _parse_row(path: Path | str, row: dict[str, str]) -> LabelClass:
     if not row["label"].isdigit() or int(row["label"]) >= IGNORE:
-        raise ValueError(f"{path}: label {row['label']!r}; wanted an integer from 0 to 254 (255 means ignore)")
+        raise ValueError(
+            f"{path}: label {row['label']!r}; wanted an integer from 0 to 254 (255 means ignore)"
+        )
     if not _COLOUR.fullmatch(row["colour"]):
         raise ValueError(f"{path}: colour {row['colour']!r} of {row['name']}; wanted #rrggbb")
     if not row["name"]:

@@ -54,7 +54,10 @@ def write_table(
     overwrite: bool = False,
 ) -> None:
     """Write rows as TSV, whole or not at all; missing cells are empty, floats keep six digits."""
-    with new_file(path, overwrite=overwrite) as partial, open(partial, "w", newline="", encoding="utf-8") as out:
+    with (
+        new_file(path, overwrite=overwrite) as partial,
+        open(partial, "w", newline="", encoding="utf-8") as out,
+    ):
         writer = csv.writer(out, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_cell(row.get(column, "")) for column in columns] for row in rows)
@@ -80,5 +83,7 @@ def _check_header(
 
 def _row_dict(path: Path, header: list[str], row: list[str]) -> dict[str, str]:
     if len(row) != len(header):
-        raise ValueError(f"{path}: row {row[0]!r} has {len(row)} cells; wanted {len(header)}, separated by tabs")
+        raise ValueError(
+            f"{path}: row {row[0]!r} has {len(row)} cells; wanted {len(header)}, separated by tabs"
+        )
     return {name: cell.strip() for name, cell in zip(header, row, strict=True)}

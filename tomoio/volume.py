@@ -143,7 +143,9 @@ def write_stack(
 ) -> None:
     """Write an image stack (image, y, x), whole or not at all. Errors as `write_volume`."""
     shape = (
-        (images.shape[0], images.shape[1], images.shape[2]) if images.ndim == 3 else _refuse_shape(path, images)
+        (images.shape[0], images.shape[1], images.shape[2])
+        if images.ndim == 3
+        else _refuse_shape(path, images)
     )
     with create_volume(
         path, shape, images.dtype, pixel_size_angstrom, stack=True, overwrite=overwrite
@@ -165,17 +167,21 @@ def create_volume(
     """Yield a writable memory map (z, y, x); the file appears under its name when the block succeeds."""
     mode = _MODE_OF_DTYPE.get(np.dtype(dtype).newbyteorder("<").str[1:])
     if mode is None:
-        raise ValueError(f"{path}: cannot store {np.dtype(dtype)}; wanted one of int8, int16, uint16, float16, float32")
+        raise ValueError(
+            f"{path}: cannot store {np.dtype(dtype)}; wanted one of int8, int16, uint16, float16, float32"
+        )
     if not (math.isfinite(pixel_size_angstrom) and pixel_size_angstrom > 0):
         raise ValueError(f"{path}: voxel size {pixel_size_angstrom} Å; wanted a positive number")
-    with new_file(path, overwrite=overwrite) as partial:
-        with mrcfile.new_mmap(partial, shape=shape, mrc_mode=mode) as mrc:
-            mrc.set_image_stack() if stack else mrc.set_volume()
-            mrc.voxel_size = pixel_size_angstrom
-            mrc.header.origin.x, mrc.header.origin.y, mrc.header.origin.z = origin_angstrom
-            _drop_timestamp(mrc)
-            yield mrc.data
-            mrc.update_header_stats()
+    with (
+        new_file(path, overwrite=overwrite) as partial,
+        mrcfile.new_mmap(partial, shape=shape, mrc_mode=mode) as mrc,
+    ):
+        mrc.set_image_stack() if stack else mrc.set_volume()
+        mrc.voxel_size = pixel_size_angstrom
+        mrc.header.origin.x, mrc.header.origin.y, mrc.header.origin.z = origin_angstrom
+        _drop_timestamp(mrc)
+        yield mrc.data
+        mrc.update_header_stats()
 
 
 def _drop_timestamp(mrc: Any) -> None:
