@@ -60,13 +60,13 @@ def resolve(config: Model, rng: np.random.Generator) -> Model:
     """
     values = {}
     for name, field in type(config).model_fields.items():
-        is_integer = "DrawnInt" in str(field.annotation) or _accepts_only_int(field.annotation)
+        is_integer = _accepts_only_int(field.annotation)
         values[name] = _resolve_value(getattr(config, name), rng, is_integer)
     return type(config).model_construct(**values)
 
 
 def _accepts_only_int(annotation: Any) -> bool:
-    members = getattr(annotation, "__args__", ())
+    members = _flatten(annotation)
     return int in members and float not in members
 
 
