@@ -1,7 +1,5 @@
 """What can be told about tilt, dose, optics, sample, camera and reconstruction."""
 
-"defaults."
-
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
