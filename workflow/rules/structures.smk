@@ -1,0 +1,20 @@
+# structures.tsv: download what is named by PDB id, check that everything can be read.
+
+
+rule fetch_structures:
+    input:
+        table=pipeline.specimen.structures,
+        classes=pipeline.classes,
+        files=[row.file_path for row in tables.structures if row.file_path],
+    output:
+        manifest="results/structures/manifest.json",
+    params:
+        store=pipeline.structure_store,
+    log:
+        "logs/fetch_structures.log",
+    conda:
+        "../../envs/cts.yaml"
+    message:
+        "Reading the structures of {input.table}"
+    script:
+        "../scripts/fetch_structures.py"

@@ -1,0 +1,80 @@
+# Synthetic tomograms: one specimen and one tilt series each, then blocks to train on and to validate with.
+
+
+rule model_tomogram:
+    input:
+        structures="results/structures/manifest.json",
+        classes=pipeline.classes,
+    output:
+        expand("results/synthetic/{{tomogram}}/model/{file}", file=MODEL_FILES),
+    params:
+        config=pipeline.specimen.model_dump(mode="json"),
+        store=pipeline.structure_store,
+        seed=lambda wildcards: pipeline.seed_of(wildcards.tomogram),
+    log:
+        "logs/model/{tomogram}.log",
+    benchmark:
+        "logs/benchmarks/model/{tomogram}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/cts.yaml"
+    message:
+        "Modelling the specimen of {wildcards.tomogram}"
+    script:
+        "../scripts/model_tomogram.py"
+
+
+rule simulate_tomogram:
+    input:
+        rules.model_tomogram.output,
+    output:
+        expand("results/synthetic/{{tomogram}}/simulation/{file}", file=SIMULATION_FILES),
+    params:
+        config=pipeline.simulation.model_dump(mode="json"),
+        seed=lambda wildcards: pipeline.seed_of(wildcards.tomogram),
+    log:
+        "logs/simulate/{tomogram}.log",
+    benchmark:
+        "logs/benchmarks/simulate/{tomogram}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/cts.yaml"
+    message:
+        "Imaging and reconstructing {wildcards.tomogram}"
+    script:
+        "../scripts/simulate_tomogram.py"
+
+
+def block_members(wildcards):
+    chosen = {"training": pipeline.training_tomograms, "test": pipeline.test_tomograms}[wildcards.block]
+    return {
+        "tomograms": expand("results/synthetic/{tomogram}/simulation/tomogram.mrc", tomogram=chosen),
+        "labels": expand("results/synthetic/{tomogram}/model/atlas.mrc", tomogram=chosen),
+    }
+
+
+rule block:
+    input:
+        unpack(block_members),
+        classes=pipeline.classes,
+    output:
+        expand("results/blocks/{{block}}/{file}", file=BLOCK_FILES),
+    params:
+        config=pipeline.blocks.model_dump(mode="json"),
+        names=lambda wildcards: getattr(pipeline, f"{wildcards.block}_tomograms"),
+    wildcard_constraints:
+        block="training|test",
+    log:
+        "logs/block/{block}.log",
+    benchmark:
+        "logs/benchmarks/block/{block}.tsv"
+    conda:
+        "../../envs/segnet.yaml"
+    message:
+        "Normalising and concatenating the {wildcards.block} tomograms"
+    script:
+        "../scripts/block.py"

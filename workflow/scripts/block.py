@@ -1,0 +1,22 @@
+"""Normalise and concatenate synthetic tomograms and their labels."""
+
+from pathlib import Path
+
+from segnet.block import BlockSource, make_block
+from segnet.config.training import BlockConfig
+from tomoio import read_class_table
+from workflow.logs import log_to
+
+log_to(snakemake.log[0])
+make_block(
+    [
+        BlockSource(Path(tomogram), Path(labels), "synthetic", name=name)
+        for tomogram, labels, name in zip(
+            snakemake.input.tomograms, snakemake.input.labels, snakemake.params.names, strict=True
+        )
+    ],
+    Path(snakemake.output[0]).parent,
+    BlockConfig.model_validate(snakemake.params.config),
+    read_class_table(snakemake.input.classes),
+    overwrite=True,
+)
