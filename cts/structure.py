@@ -22,12 +22,21 @@ class Submodel:
         Atom (or bead) centres, shape (atom, 3), columns x, y, z, Å, float64.
     scatterers
         Index of each atom into ``Structure.scatterers``, shape (atom,), int32.
+    weights
+        How often each atom is there, shape (atom,): its occupancy, the mean number of hydrogens that ride
+        on a heavy atom, or the value of a map's voxel. None means once each.
     """
 
     name: str
     class_name: str
     positions_angstrom: NDArray[np.float64]
     scatterers: NDArray[np.int32]
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def multiplicities(self) -> NDArray[np.float64]:
+        """``weights``, or ones where there are none; shape (atom,)."""
+        return np.ones(len(self.scatterers)) if self.weights is None else self.weights
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,8 @@ class Structure:
 
     The origin of its coordinates is what is placed and rotated about: the centre of mass; for a membrane
     protein the middle of the membrane with +z pointing outwards; for the repeat unit of a filament a point
-    on the filament axis, which is z.
+    on the filament axis, which is z; for the tubulin dimer of a microtubule the dimer's own centre of mass,
+    with +z along the protofilament towards the plus end and +x pointing out of the tube.
     """
 
     structure_id: str
@@ -73,4 +83,10 @@ class Structure:
     def mass_da(self) -> float:
         """Mass of all submodels, Da."""
         masses = np.array([scatterer.mass_da for scatterer in self.scatterers])
-        return float(sum(masses[part.scatterers].sum() for part in self.submodels))
+        return float(sum(part.multiplicities @ masses[part.scatterers] for part in self.submodels))
+
+    @property
+    def radius_angstrom(self) -> float:
+        """Distance of the farthest atom from the origin."""
+        squares = [np.square(part.positions_angstrom).sum(axis=1).max() for part in self.submodels]
+        return float(np.sqrt(max(squares)))
