@@ -1,0 +1,61 @@
+"""Cut regions out of tomograms for correction: image, labels, uncertainty, and where they belong.
+
+A region is a row of regions.tsv or of the proposals of a round (results/rounds/*/regions.tsv). Each becomes
+REGION_image, REGION_labels, REGION_uncertainty and REGION.json in one folder. Five slices of image above and
+below are added as context; their labels are 255 (ignore) and stay so.
+
+  segnet crop 1.1-r01 1.1-r02
+  segnet crop 1.1-r01 -o crops --format nrrd          # for MITK, 3D Slicer or Amira
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from segnet.rounds import layout
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    parser.add_argument("regions", nargs="+", metavar="REGION", help="ids of regions")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: to_correct of the round")
+    parser.add_argument("--regions-table", type=Path, default=layout.REGIONS, metavar="TSV")
+    parser.add_argument("--tomograms", type=Path, default=layout.TOMOGRAMS, metavar="TSV")
+    parser.add_argument("--rounds", type=Path, default=layout.ROUNDS, metavar="DIR", help="results of rounds")
+    parser.add_argument(
+        "--segmentations", type=Path, metavar="DIR", help="default: segmentations of the region's round"
+    )
+    parser.add_argument("--config", type=Path, metavar="YAML", help="takes crop settings from its rounds")
+    parser.add_argument("--context", type=int, metavar="N", help="context slices on each side")
+    parser.add_argument("--format", choices=("mrc", "tiff", "nrrd"), help="file format")
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier crops of these regions")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Cut the regions."""
+    from segnet.config.rounds import CropConfig, RoundsConfig
+    from segnet.rounds.crop import crop_region
+    from segnet.rounds.tomograms import find_tomogram, read_tomograms
+    from tomoio.config import load_yaml, parse_config
+
+    config = CropConfig()
+    if arguments.config:
+        config = load_yaml(arguments.config, RoundsConfig, section="rounds").crop
+    chosen = {"context_slices": arguments.context, "format": arguments.format}
+    given = {key: value for key, value in chosen.items() if value is not None}
+    config = parse_config(config.model_dump() | given, CropConfig, "segnet crop")
+    tomograms = read_tomograms(arguments.tomograms)
+    for region_id in arguments.regions:
+        region = layout.look_up_region(arguments.regions_table, arguments.rounds, region_id)
+        output = arguments.output or layout.crops_dir(arguments.rounds, region.round)
+        record = crop_region(
+            region,
+            find_tomogram(tomograms, region.tomogram_id, arguments.tomograms),
+            output,
+            config,
+            segmentations=arguments.segmentations or layout.segmentations_dir(arguments.rounds, region.round),
+            model=layout.model_name(layout.model_dir(arguments.rounds, region.round)),
+            overwrite=arguments.overwrite,
+        )
+        print(f"{output / record.image_file}  {'×'.join(map(str, record.shape))} (z, y, x)")

@@ -1,0 +1,254 @@
+"""Check a correction, show what it changed, store it for good, and add its row to corrections.tsv."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
+from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
+from segnet.rounds.formats import AnyVolume, read_correction
+from segnet.rounds.regions import add_region, shared_voxels
+from tomoio import BACKGROUND, IGNORE, ClassTable, sha256_of, write_labels, write_volume
+from tomoio.labels import as_labels
+
+_SIZE_TOLERANCE = 1e-3
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """What a correction did to one class, in voxels."""
+
+    name: str
+    before: int
+    after: int
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class CheckedCorrection:
+    """A correction that passed all checks; ``labels`` and ``image`` (z, y, x) have the shape of the crop."""
+
+    record: CropRecord
+    image: NDArray[Any]
+    labels: NDArray[np.uint8]
+    changes: tuple[ClassChange, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What was stored. ``replaced`` is the row that it took the place of; its files are kept."""
+
+    correction: Correction
+    checked: CheckedCorrection
+    replaced: Correction | None
+
+
+def check_correction(
+    crop_dir: Path, region_id: str, paths: Sequence[Path], classes: ClassTable, *, role: str = "train"
+) -> CheckedCorrection:
+    """Read a correction and compare it with the crop that it belongs to.
+
+    Parameters
+    ----------
+    crop_dir
+        Folder that `crop_region` wrote.
+    region_id
+        Which crop.
+    paths
+        One label volume, or layers (see `read_correction`). A hard negative needs none.
+    classes
+        The class table; any other label is refused.
+    role
+        train, held_out or hard_negative. A hard negative is background wherever it is not ignored.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file is missing, or shape, labels, voxel size, place or checksum are not those of the crop.
+    """
+    record = read_crop_record(crop_dir / f"{region_id}.json")
+    seed = read_seed_labels(crop_dir, record)
+    image = read_crop_image(crop_dir, record)
+    if not paths and role != "hard_negative":
+        raise ValueError(f"region {region_id}: no corrected labels; wanted one label volume, or layers")
+    corrected, volumes = read_correction(paths, seed, classes) if paths else (seed, [])
+    notes = [
+        note
+        for path, volume in zip(paths, volumes, strict=True)
+        for note in _check_place(path, volume, record)
+    ]
+    corrected, painted = _ignore_context(corrected, record)
+    notes += [painted] if painted else []
+    if role == "hard_negative":
+        corrected = np.where(corrected == IGNORE, IGNORE, BACKGROUND).astype(np.uint8)
+    as_labels(corrected, ", ".join(map(str, paths)), classes)
+    changes = count_changes(seed[record.core], corrected[record.core], classes)
+    if not any(change.added or change.removed for change in changes):
+        notes.append("no voxel differs from the network's labels")
+    return CheckedCorrection(record, image, corrected, changes, tuple(notes))
+
+
+def _check_place(path: Path, volume: AnyVolume, record: CropRecord) -> Iterable[str]:
+    """Yield notes on what a header leaves out; raise on what it states wrongly."""
+    size = volume.pixel_size_angstrom
+    if size is None:
+        yield f"{path.name} states no voxel size; taken as {record.pixel_size_angstrom:g} Å"
+    elif abs(size / record.pixel_size_angstrom - 1) > _SIZE_TOLERANCE:
+        raise ValueError(
+            f"{path}: voxel size {size:g} Å; wanted {record.pixel_size_angstrom:g} Å as in the crop"
+        )
+    origin = volume.origin_angstrom
+    if origin is None or not any(origin):
+        if any(record.origin_angstrom):
+            yield f"{path.name} states no origin; taken as that of {record.region_id}"
+    elif not np.allclose(origin, record.origin_angstrom, atol=0.5 * record.pixel_size_angstrom):
+        raise ValueError(
+            f"{path}: origin {_listed(origin)} Å (x, y, z); wanted {_listed(record.origin_angstrom)} Å: "
+            f"this is not region {record.region_id}, or it was moved"
+        )
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _ignore_context(labels: NDArray[np.uint8], record: CropRecord) -> tuple[NDArray[np.uint8], str | None]:
+    """Return labels with 255 in the context slices, and a note that names those that held something else."""
+    kept = np.full_like(labels, IGNORE)
+    kept[record.core] = labels[record.core]
+    touched = np.flatnonzero((kept != labels).any(axis=(1, 2)))
+    if not touched.size:
+        return kept, None
+    numbers = ", ".join(str(number) for number in touched.tolist())
+    return kept, f"context slices {numbers} of the crop (from 0) were painted; they stay 255 (ignore)"
+
+
+def count_changes(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], classes: ClassTable
+) -> tuple[ClassChange, ...]:
+    """Count the voxels that each class and ``ignore`` gained and lost; classes in neither are left out."""
+    pairs = np.bincount(before.ravel().astype(np.int64) * 256 + after.ravel(), minlength=65536)
+    table = pairs.reshape(256, 256)
+    names = {entry.label: entry.name for entry in classes} | {IGNORE: "ignore"}
+    changes = []
+    for label, name in names.items():
+        old, new, kept = int(table[label].sum()), int(table[:, label].sum()), int(table[label, label])
+        if old or new:
+            changes.append(ClassChange(name, old, new, new - kept, old - kept))
+    return tuple(changes)
+
+
+def accept_correction(
+    checked: CheckedCorrection,
+    table: Path,
+    regions_table: Path,
+    store: Path,
+    *,
+    round_name: str,
+    role: str,
+    annotator: str,
+    note: str = "",
+    replace: bool = False,
+) -> Acceptance:
+    """Store a checked correction, put its row into corrections.tsv and its box into regions.tsv.
+
+    The files go to ``store/{round}/{region_id}/{checksum}/`` (labels.mrc, image.mrc, provenance.json), so an
+    earlier acceptance of the region is never overwritten; the row is what decides which of them counts.
+
+    Raises
+    ------
+    FileExistsError
+        If the region was accepted already and ``replace`` is not set.
+    ValueError
+        If training and held-out regions would share voxels.
+    """
+    rows = read_corrections(table) if table.is_file() else ()
+    record = checked.record
+    earlier = find_correction(rows, record.region_id)
+    if earlier is not None and not replace:
+        raise FileExistsError(
+            f"region {record.region_id} was accepted already ({earlier.labels_path}); "
+            "pass --replace to use this correction in its place, the old one is kept"
+        )
+    _refuse_leak(record, role, [row for row in rows if row is not earlier])
+    provenance = {"round": round_name, "role": role, "annotator": annotator, "note": note}
+    folder, checksum = _store_files(checked, store / round_name / record.region_id, provenance)
+    correction = Correction(
+        round_name,
+        record.region_id,
+        role,
+        folder / "labels.mrc",
+        checksum,
+        record.model,
+        annotator,
+        note,
+    )
+    add_region(regions_table, record.region)
+    put_correction(table, correction)
+    return Acceptance(correction, checked, earlier)
+
+
+def _refuse_leak(record: CropRecord, role: str, rows: Sequence[Correction]) -> None:
+    """A voxel that a network trains on must not be one that it is scored on."""
+    for row in rows:
+        if (row.role == "held_out") == (role == "held_out") or not row.provenance_path.is_file():
+            continue
+        shared = shared_voxels(record.region, read_crop_record(row.provenance_path).region)
+        if shared:
+            raise ValueError(
+                f"region {record.region_id} ({role}) shares {shared} voxels with {row.region_id} "
+                f"({row.role}) of tomogram {record.tomogram_id}; wanted none between training and held out"
+            )
+
+
+def _store_files(checked: CheckedCorrection, parent: Path, provenance: dict[str, str]) -> tuple[Path, str]:
+    """Write the files of a correction into a folder named by their content; whole or not at all."""
+    parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+    record = checked.record
+    place: dict[str, Any] = {"origin_angstrom": record.origin_angstrom}
+    try:
+        write_labels(partial / "labels.mrc", checked.labels, record.pixel_size_angstrom, **place)
+        write_volume(partial / "image.mrc", _mrc_ready(checked.image), record.pixel_size_angstrom, **place)
+        checksums = [sha256_of(partial / name) for name in ("labels.mrc", "image.mrc")]
+        content = {
+            **provenance,
+            "labels_sha256": checksums[0],
+            "image_sha256": checksums[1],
+            "changes": [asdict(change) for change in checked.changes],
+            "notes": list(checked.notes),
+            "crop": asdict(record),
+        }
+        (partial / "provenance.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        folder = parent / hashlib.sha256("".join(checksums).encode()).hexdigest()[:12]
+        _move_into_place(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder, checksums[0]
+
+
+def _move_into_place(partial: Path, folder: Path) -> None:
+    if folder.exists():  # the same correction again: only what is said of it can differ
+        os.replace(partial / "provenance.json", folder / "provenance.json")
+        return
+    partial.chmod(0o755)
+    os.replace(partial, folder)
+
+
+def _mrc_ready(image: NDArray[Any]) -> NDArray[Any]:
+    return image.astype(np.int16) if image.dtype == np.uint8 else image

@@ -1,0 +1,129 @@
+"""corrections.tsv: what people corrected, and which round it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from segnet.config.rounds import round_key
+from segnet.rounds.tables import put_row
+from tomoio import sha256_of
+from tomoio.tables import read_table
+
+CORRECTION_COLUMNS = (
+    "round",
+    "region_id",
+    "role",
+    "labels_path",
+    "sha256",
+    "seeded_by",
+    "annotator",
+    "note",
+)
+ROLES = ("train", "held_out", "hard_negative")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One row of corrections.tsv.
+
+    ``labels_path`` lies beside its image and provenance (`image_path`, `provenance_path`); ``sha256`` is that
+    of the labels; ``seeded_by`` names the network whose labels were corrected.
+    """
+
+    round: str
+    region_id: str
+    role: str
+    labels_path: Path
+    sha256: str
+    seeded_by: str = ""
+    annotator: str = ""
+    note: str = ""
+
+    @property
+    def image_path(self) -> Path:
+        return self.labels_path.with_name("image.mrc")
+
+    @property
+    def provenance_path(self) -> Path:
+        return self.labels_path.with_name("provenance.json")
+
+
+def read_corrections(path: Path | str) -> tuple[Correction, ...]:
+    """Read corrections.tsv; a file that holds only its header is no corrections.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such table.
+    ValueError
+        If a column is missing or unknown, a role or round is not one, or a region appears twice.
+    """
+    rows = read_table(path, required=CORRECTION_COLUMNS[:5], optional=CORRECTION_COLUMNS[5:])
+    corrections = tuple(_parse_row(path, row) for row in rows)
+    ids = [row.region_id for row in corrections]
+    for name in ids:
+        if ids.count(name) > 1:
+            raise ValueError(f"{path}: region {name} appears twice; wanted one correction of each region")
+    return corrections
+
+
+def _parse_row(path: Path | str, row: dict[str, str]) -> Correction:
+    if row["role"] not in ROLES:
+        raise ValueError(
+            f"{path}: role {row['role']!r} of {row['region_id']}; wanted one of {', '.join(ROLES)}"
+        )
+    round_key(row["round"])
+    return Correction(
+        round=row["round"],
+        region_id=row["region_id"],
+        role=row["role"],
+        labels_path=Path(row["labels_path"]),
+        sha256=row["sha256"],
+        seeded_by=row["seeded_by"],
+        annotator=row["annotator"],
+        note=row["note"],
+    )
+
+
+def training_corrections(corrections: Iterable[Correction], round_name: str) -> tuple[Correction, ...]:
+    """Return the rows that train the network of a round: its own and all earlier ones, never held out.
+
+    They are ordered by round and region, so that the order of rows in the table changes nothing.
+    """
+    last = round_key(round_name)
+    chosen = [row for row in corrections if row.role != "held_out" and round_key(row.round) <= last]
+    return tuple(sorted(chosen, key=lambda row: (round_key(row.round), row.region_id)))
+
+
+def held_out_corrections(corrections: Iterable[Correction]) -> tuple[Correction, ...]:
+    """Return the rows that no round trains on and each round is scored on, whatever round they name."""
+    return tuple(sorted((row for row in corrections if row.role == "held_out"), key=lambda r: r.region_id))
+
+
+def check_corrections(corrections: Iterable[Correction]) -> None:
+    """Raise if a stored correction is missing or is not the file that was accepted."""
+    for row in corrections:
+        for path in (row.labels_path, row.image_path):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file; it belongs to correction {row.region_id}")
+        found = sha256_of(row.labels_path)
+        if found != row.sha256:
+            raise ValueError(
+                f"{row.labels_path}: checksum {found[:12]}…; wanted {row.sha256[:12]}… as accepted for "
+                f"{row.region_id} (accept the changed file with segnet accept {row.region_id} --replace)"
+            )
+
+
+def find_correction(corrections: Sequence[Correction], region_id: str) -> Correction | None:
+    """Return the correction of a region, or None."""
+    return next((row for row in corrections if row.region_id == region_id), None)
+
+
+def put_correction(path: Path | str, correction: Correction) -> None:
+    """Add a row to corrections.tsv, or replace that of the same region, in one step.
+
+    All other lines, comments included, stay as they are. A table that does not exist is made.
+    """
+    put_row(path, CORRECTION_COLUMNS, asdict(correction), key="region_id", replace=True)

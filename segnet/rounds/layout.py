@@ -1,0 +1,92 @@
+"""Where the files of rounds lie: results can be made again, what people did is under ``resources``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segnet.config.rounds import round_key
+from segnet.rounds.formats import SUFFIXES
+from segnet.rounds.regions import Region, find_region, read_regions
+from tomoio import sha256_of
+
+REGIONS = Path("config/regions.tsv")
+CORRECTIONS = Path("config/corrections.tsv")
+TOMOGRAMS = Path("config/tomograms.tsv")
+CLASSES = Path("config/classes.tsv")
+ROUNDS = Path("results/rounds")
+STORE = Path("resources/corrections")
+
+
+def model_dir(rounds: Path, round_name: str) -> Path:
+    return rounds / round_name / "model"
+
+
+def segmentations_dir(rounds: Path, round_name: str) -> Path:
+    return rounds / round_name / "segmentations"
+
+
+def crops_dir(rounds: Path, round_name: str) -> Path:
+    return rounds / round_name / "to_correct"
+
+
+def proposals_table(rounds: Path, round_name: str) -> Path:
+    return rounds / round_name / "regions.tsv"
+
+
+def draft_path(store: Path, region_id: str, file_format: str = "mrc") -> Path:
+    """Return where the editor keeps unaccepted work: never among files that a workflow may make again."""
+    return store / "in_progress" / f"{region_id}_labels{SUFFIXES[file_format]}"
+
+
+def find_draft(store: Path, region_id: str) -> Path | None:
+    """Return the unaccepted work on a region in whatever format it was saved, or None."""
+    candidates = (draft_path(store, region_id, kind) for kind in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def look_up_region(table: Path, rounds: Path, region_id: str) -> Region:
+    """Return a region of regions.tsv or, failing that, of the proposals of any round.
+
+    Raises
+    ------
+    ValueError
+        If neither names it.
+    """
+    regions = list(read_regions(table)) if table.is_file() else []
+    known = {region.region_id for region in regions}
+    for proposals in sorted(rounds.glob("*/regions.tsv")):
+        regions += [region for region in read_regions(proposals) if region.region_id not in known]
+    return find_region(regions, region_id, table)
+
+
+def following_round(names: tuple[str, ...], round_name: str) -> str:
+    """Return the round that trains on corrections of what an earlier one segmented.
+
+    Raises
+    ------
+    ValueError
+        If there is no later round.
+    """
+    for name in sorted(names, key=round_key):
+        if round_key(name) > round_key(round_name):
+            return name
+    raise ValueError(
+        f"no round after {round_name} among {', '.join(names) or 'none'}; "
+        "add one to the configuration, or name one with --round"
+    )
+
+
+def model_name(folder: Path) -> str:
+    """Return what a crop says of the network that labelled it: its folder and the start of its checksum."""
+    weights = folder / "weights.safetensors"
+    return f"{folder}@{sha256_of(weights)[:12]}" if weights.is_file() else ""
+
+
+def find_crops(rounds: Path, region_id: str) -> Path:
+    """Return the folder that holds the crop of a region; FileNotFoundError says how to make it."""
+    for record in sorted(rounds.glob(f"*/to_correct/{region_id}.json")):
+        return record.parent
+    raise FileNotFoundError(
+        f"{rounds}/*/to_correct/{region_id}.json: no such crop; "
+        f"make it with segnet crop {region_id}, or say where it is with --crops"
+    )

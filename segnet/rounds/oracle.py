@@ -1,0 +1,54 @@
+"""A person who makes no mistakes: corrects a crop from a known truth, for tests and benchmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segnet.rounds.crop import CropRecord, read_crop_record
+from segnet.rounds.regions import check_region_fits
+from tomoio import IGNORE, VolumeReader, write_labels
+from tomoio.labels import as_labels
+
+
+def oracle_labels(record: CropRecord, truth: Path) -> NDArray[np.uint8]:
+    """Return the true labels of a crop, with 255 in its context slices.
+
+    Parameters
+    ----------
+    record
+        Record of the crop.
+    truth
+        Label volume of the whole tomogram, such as ``atlas.mrc``.
+
+    Raises
+    ------
+    ValueError
+        If the truth is too small to hold the region.
+    """
+    region = record.region
+    with VolumeReader(truth, pixel_size_angstrom=record.pixel_size_angstrom) as reader:
+        check_region_fits(region, reader.header.shape)
+        slices = reader.read(region.z_start, region.z_start + region.z_size)
+    core = slices[
+        :, region.y_start : region.y_start + region.y_size, region.x_start : region.x_start + region.x_size
+    ]
+    labels = np.full(record.shape, IGNORE, dtype=np.uint8)
+    labels[record.core] = as_labels(core, str(truth))
+    return labels
+
+
+def correct_from_truth(
+    crop_dir: Path, region_id: str, truth: Path, output: Path, *, overwrite: bool = False
+) -> None:
+    """Write the true labels of a crop to ``output`` as if a person had painted them."""
+    record = read_crop_record(crop_dir / f"{region_id}.json")
+    write_labels(
+        output,
+        oracle_labels(record, truth),
+        record.pixel_size_angstrom,
+        origin_angstrom=record.origin_angstrom,
+        overwrite=overwrite,
+    )

@@ -1,0 +1,71 @@
+"""Change one row of a table that people edit too: nothing else in it moves, and no row is lost."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tomoio import new_file
+
+
+def put_row(
+    path: Path | str, columns: Sequence[str], values: Mapping[str, Any], *, key: str, replace: bool
+) -> None:
+    """Append a row to a TSV, or put it in the place of the row with the same ``key``.
+
+    Parameters
+    ----------
+    path
+        The table; it is made with ``columns`` where it does not exist or is empty.
+    columns
+        Columns of a new table. An existing one keeps its own, in its order.
+    values
+        Cells by column; tabs and line ends in them become spaces.
+    key
+        Column that identifies a row.
+    replace
+        Whether an existing row is replaced, or left as it is.
+    """
+    path = Path(path)
+    with _locked(path):
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        if not any(_is_content(line) for line in lines):
+            lines.append("\t".join(columns))
+        header = next(number for number, line in enumerate(lines) if _is_content(line))
+        names = [name.strip() for name in lines[header].split("\t")]
+        row = "\t".join(" ".join(str(values.get(name, "")).split()) for name in names)
+        found = [
+            number
+            for number, line in enumerate(lines)
+            if number > header and _is_content(line) and _cell(line, names.index(key)) == str(values[key])
+        ]
+        if found and not replace:
+            return
+        lines[found[0] if found else len(lines) :] = [row, *(lines[found[0] + 1 :] if found else [])]
+        with new_file(path, overwrite=True) as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _is_content(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
+
+
+def _cell(line: str, position: int) -> str:
+    cells = line.split("\t")
+    return cells[position].strip() if position < len(cells) else ""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock on the table's folder, so that two commands at a time lose no row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
