@@ -1,0 +1,210 @@
+"""One exposure after another: from a specimen's potential to electrons on the camera.
+
+For each tilt: project the potential; share it out by defocus (columns or heights); multiply its transform by
+CTF, what radiation damage leaves, √DQE and the shift that alignment leaves; expected electrons are dose ×
+pixel area × transmission × (1 + contrast); draw counts; filter them by the noise transfer function.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cts.config.imaging import OpticsConfig, SampleConfig, SimulationConfig, number
+from cts.detector import camera_frequencies, curve_at
+from cts.dose import (
+    doses_e_per_angstrom2,
+    exposure_filter,
+    exposure_order,
+    nominal_tilts_deg,
+    prior_exposures_e_per_angstrom2,
+)
+from cts.optics import (
+    column_defocus_angstrom,
+    damping,
+    defocus_levels_angstrom,
+    delocalisation_px,
+    frequencies_per_angstrom,
+    interaction_constant_rad_per_volt_angstrom,
+    padded_length,
+    strip_weights,
+    transfer,
+)
+from cts.projection import Doubles, Floats, RowBlocks, Slabs, project
+from cts.sample import Surfaces, path_angstrom, transmission
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A model ready for imaging: its potential less the mean, V, in blocks of rows, and its voxel size."""
+
+    potential: RowBlocks
+    pixel_size_angstrom: float
+
+    @property
+    def thickness_angstrom(self) -> float:
+        return self.potential.shape[0] * self.pixel_size_angstrom
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        return self.potential.shape[1], self.potential.shape[2]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image of a series: what was asked for and what the microscope did.
+
+    ``shift_angstrom`` (x, y) is what alignment leaves; ``order`` counts exposures from 0.
+    """
+
+    tilt_deg: float
+    true_tilt_deg: float
+    defocus_um: float
+    dose_e_per_angstrom2: float
+    prior_e_per_angstrom2: float
+    order: int
+    shift_angstrom: tuple[float, float]
+
+
+def plan_series(config: SimulationConfig, rng: np.random.Generator) -> tuple[Shot, ...]:
+    """Return the images of a series by rising tilt angle; ``config`` must have its ranges drawn."""
+    angles = nominal_tilts_deg(config.tilt)
+    order = exposure_order(angles, config.dose)
+    doses = doses_e_per_angstrom2(angles, config.dose)
+    prior = prior_exposures_e_per_angstrom2(doses, order)
+    rank = np.argsort(order)
+    errors = rng.uniform(-1, 1, angles.size) * number(config.tilt.angle_error_deg)
+    jitter = rng.standard_normal(angles.size) * number(config.optics.defocus_jitter_um)
+    shifts = rng.standard_normal((angles.size, 2)) * number(config.tilt.misalignment_angstrom)
+    true = np.clip(angles + errors, -89, 89)
+    defocus = number(config.optics.defocus_um) + jitter
+    return tuple(
+        Shot(
+            float(angles[i]),
+            float(true[i]),
+            float(defocus[i]),
+            float(doses[i]),
+            float(prior[i]),
+            int(rank[i]),
+            (float(shifts[i, 0]), float(shifts[i, 1])),
+        )
+        for i in range(angles.size)
+    )
+
+
+def clean_contrast(specimen: Specimen, tilt_deg: float, optics: OpticsConfig, sample: SampleConfig) -> Floats:
+    """Return -2σ times the projected potential (y, x): contrast of a microscope without CTF."""
+    image = project(specimen.potential, [tilt_deg], mirror=sample.surroundings == "mirror")[0, 0]
+    sigma = interaction_constant_rad_per_volt_angstrom(optics.voltage_kv)
+    return image * np.float32(-2 * sigma * specimen.pixel_size_angstrom)
+
+
+@dataclass(frozen=True)
+class View:
+    """A projected specimen, shared out by defocus, with margins for what the CTF carries across its edges.
+
+    ``parts`` (part, y, x), V Å; ``defocus_um`` of each part; ``inside`` cuts the image out of the margins.
+    """
+
+    parts: Floats
+    defocus_um: Doubles
+    inside: tuple[slice, slice]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.parts.shape[1], self.parts.shape[2]
+
+
+def view_specimen(specimen: Specimen, shot: Shot, config: SimulationConfig) -> View:
+    """Project a specimen at a shot's true tilt.
+
+    Beyond the model's faces in x the specimen continues (`SampleConfig.surroundings`), so margins in x are
+    projected; margins in y mirror the image.
+    """
+    pixel_size, optics = specimen.pixel_size_angstrom, config.optics
+    ny, nx = specimen.image_shape
+    slope = abs(math.tan(math.radians(shot.true_tilt_deg)))
+    reach = 0.5e-4 * (nx * slope * pixel_size + specimen.thickness_angstrom)
+    margin = delocalisation_px(optics, shot.defocus_um + reach, pixel_size)
+    width, height = padded_length(nx, margin), padded_length(ny, margin)
+    mirror = config.sample.surroundings == "mirror"
+    if optics.depth == "slabs":
+        parts, offsets = _cut_by_height(specimen, shot, optics, width, mirror)
+    else:
+        parts, offsets = _cut_by_column(specimen, shot, optics, width, mirror)
+    top, left = (height - ny) // 2, (width - nx) // 2
+    parts = np.pad(parts, [(0, 0), (top, top), (0, 0)], mode="symmetric") * np.float32(pixel_size)
+    inside = (slice(top, top + ny), slice(left, left + nx))
+    return View(parts, shot.defocus_um + 1e-4 * offsets, inside)
+
+
+def _cut_by_column(
+    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool
+) -> tuple[Floats, Doubles]:
+    """Share a projection out among strips; return it with the strips' defocus offsets, Å."""
+    image = project(specimen.potential, [shot.true_tilt_deg], width=width, mirror=mirror)[0, 0]
+    offsets = column_defocus_angstrom(width, shot.true_tilt_deg, specimen.pixel_size_angstrom)
+    levels = defocus_levels_angstrom(offsets.min(), offsets.max(), optics, specimen.pixel_size_angstrom)
+    parts = image * strip_weights(offsets, levels)[:, None, :]
+    return parts, levels.first_height + levels.spacing * np.arange(levels.count)
+
+
+def _cut_by_height(
+    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool
+) -> tuple[Floats, Doubles]:
+    """Project slabs of equal height above the tilt axis; return them with their defocus offsets, Å."""
+    pixel_size = specimen.pixel_size_angstrom
+    radians = math.radians(shot.true_tilt_deg)
+    # The highest point that the detector sees: half the slab along the beam, and its midplane at the edge.
+    reach = 0.5 * specimen.potential.shape[0] / math.cos(radians) + 0.5 * width * abs(math.tan(radians))
+    heights = defocus_levels_angstrom(-reach * pixel_size, reach * pixel_size, optics, pixel_size)
+    slabs = Slabs(heights.first_height / pixel_size, heights.spacing / pixel_size, heights.count)
+    parts = project(specimen.potential, [shot.true_tilt_deg], width=width, mirror=mirror, slabs=slabs)[0]
+    # Higher is nearer the source and less underfocused.
+    return parts, -(heights.first_height + heights.spacing * np.arange(heights.count))
+
+
+def image_contrast(view: View, shot: Shot, pixel_size_angstrom: float, config: SimulationConfig) -> Floats:
+    """Return the contrast (y, x) behind the lens of an undamaged specimen, misalignment included."""
+    factor = _lens_factor(view.shape, shot, pixel_size_angstrom, config)
+    return transfer(view.parts, view.defocus_um, pixel_size_angstrom, config.optics, factor)[view.inside]
+
+
+def recorded_contrast(view: View, shot: Shot, pixel_size_angstrom: float, config: SimulationConfig) -> Floats:
+    """Return the contrast (y, x) that the camera records of the specimen as damaged so far."""
+    rows, columns = frequencies_per_angstrom(view.shape, pixel_size_angstrom)
+    frequency = np.hypot(rows[:, None], columns)
+    # The specimen as it is half-way through the exposure.
+    exposure = shot.prior_e_per_angstrom2 + 0.5 * shot.dose_e_per_angstrom2
+    scaled = number(config.dose.radiation_damage) * exposure
+    factor = _lens_factor(view.shape, shot, pixel_size_angstrom, config)
+    factor *= exposure_filter(frequency, scaled, config.optics.voltage_kv)
+    camera = camera_frequencies(view.shape, pixel_size_angstrom, config.detector)
+    factor *= np.sqrt(curve_at(config.detector.dqe, camera)).astype(np.float32)
+    return transfer(view.parts, view.defocus_um, pixel_size_angstrom, config.optics, factor)[view.inside]
+
+
+def _lens_factor(
+    shape: tuple[int, int], shot: Shot, pixel_size_angstrom: float, config: SimulationConfig
+) -> NDArray[np.complex64]:
+    """Return the damping of the lens and the shift of the image."""
+    rows, columns = frequencies_per_angstrom(shape, pixel_size_angstrom)
+    x, y = shot.shift_angstrom
+    shift = np.exp(-2j * np.pi * y * rows)[:, None] * np.exp(-2j * np.pi * x * columns)
+    kept = damping(np.hypot(rows[:, None], columns), pixel_size_angstrom, config.optics)
+    return (shift * kept).astype(np.complex64)
+
+
+def expected_electrons(
+    contrast: Floats, shot: Shot, specimen: Specimen, config: SimulationConfig, surfaces: Surfaces | None
+) -> Floats:
+    """Return expected electrons per pixel: dose × pixel area × transmission × (1 + contrast)."""
+    shape = (contrast.shape[0], contrast.shape[1])
+    path = path_angstrom(
+        shape, shot.true_tilt_deg, specimen.thickness_angstrom, specimen.pixel_size_angstrom, surfaces
+    )
+    incident = np.float32(shot.dose_e_per_angstrom2 * specimen.pixel_size_angstrom**2)
+    return incident * transmission(path, config.sample, config.optics.voltage_kv) * (1 + contrast)
