@@ -1,0 +1,268 @@
+"""Filament instances: traced, joined across breaks, and measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import savgol_filter
+
+from segnet.config.quantification import FilamentConfig
+from segnet.quantify.field import Field, coarse_counts, filament_field
+from segnet.quantify.joining import Path, chain_points, end_directions, join_paths
+from segnet.quantify.objects import Runs
+from segnet.quantify.tracing import claim, normal_plane, sample, trace_field
+
+_SPACING = 0.5  # of the stored points, in radii
+_SMOOTHING_SPAN = 6.0  # of the stored points, in radii
+_END_SPAN = 8.0  # over which the direction of an end is fitted, in radii
+_REDRAWN_SOLID, _REDRAWN_HOLLOW = 1.0, 2.5  # how much of an end is drawn anew, in radii
+_END_AHEAD = 2.0  # how far beyond the end of the path the true end is looked for, in radii
+_DECORATED_SHARE = 0.5  # of the labelled voxels around a point
+_PAINTED = (0.5, 1.0, 1.6)  # labelled voxels go to the filament that paints them first, in radii
+
+
+@dataclass(frozen=True)
+class Filament:
+    """One filament: ordered points and what was measured on them.
+
+    Attributes
+    ----------
+    points
+        (n, 3) (z, y, x) in voxels, evenly spaced.
+    decorated
+        (n,) True where the decorated class prevails; empty where the filament has no such class.
+    length_nm, end_to_end_nm
+        Along the filament, bridged breaks included, and straight.
+    mean_curvature_per_um, maximum_curvature_per_um
+        1/µm; NaN where the filament is shorter than a third of the window.
+    azimuth_deg, elevation_deg
+        Direction of the line between the ends: in the plane from +x towards +y, 0-180; against the plane,
+        0-90.
+    breaks, bridged_nm
+        Number of bridged breaks and their summed length.
+    decorated_share
+        Share of the length that is decorated; NaN where the filament has no such class.
+    touches_border
+        An end lies at a face of the volume: the length is a lower bound.
+    """
+
+    points: Path
+    decorated: NDArray[np.bool_]
+    length_nm: float
+    end_to_end_nm: float
+    mean_curvature_per_um: float
+    maximum_curvature_per_um: float
+    azimuth_deg: float
+    elevation_deg: float
+    breaks: int
+    bridged_nm: float
+    decorated_share: float
+    touches_border: bool
+
+
+@dataclass(frozen=True)
+class FilamentSet:
+    """All filaments of one kind, and which of them each grid point of ``painted`` belongs to (1, 2, …)."""
+
+    name: str
+    filaments: tuple[Filament, ...]
+    painted: NDArray[np.int32]
+    factor: int
+
+
+def find_filaments(
+    runs: Runs, labels: dict[str, int], config: FilamentConfig, voxel_nm: float, *, progress: bool = False
+) -> FilamentSet:
+    """Trace, join and measure the filaments of one kind.
+
+    Parameters
+    ----------
+    runs
+        Runs of the whole volume, islands removed.
+    labels
+        Label by class name; holds the filament's classes that the class table has.
+    config
+        Kind of filament.
+    voxel_nm
+        Voxel size, nm.
+    progress
+        Show progress bars.
+    """
+    own = runs.keep(np.isin(runs.label, list(labels.values())))
+    field = filament_field(own, config, voxel_nm)
+    counts = coarse_counts(own, field.factor)
+    # a piece may be shorter than a filament: breaks are bridged first
+    shortest = min(config.minimum_length_nm / 2 / voxel_nm / field.factor, 6 * field.radius)
+    hollow = config.lumen_diameter_nm > 0
+    pieces = [
+        _to_true_ends(p, counts, field, hollow) for p in trace_field(field, shortest, progress=progress)
+    ]
+    step_nm = voxel_nm * field.factor
+    chains = join_paths(
+        pieces,
+        maximum_gap=config.maximum_gap_nm / step_nm,
+        maximum_angle_deg=config.maximum_angle_deg,
+        radius=field.radius,
+        span=_END_SPAN * field.radius,
+    )
+    decorated = _decorated_counts(own, labels, config, field.factor)
+    filaments = []
+    for chain in chains:
+        points, breaks = chain_points(pieces, chain)
+        if _length(points) * step_nm >= config.minimum_length_nm:
+            filaments.append(_measure(points, breaks, counts, decorated, field, config, voxel_nm, runs.shape))
+    painted = _paint([f.points for f in filaments], field)
+    return FilamentSet(config.name, tuple(filaments), painted, field.factor)
+
+
+def _length(points: Path) -> float:
+    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+
+
+def _decorated_counts(
+    runs: Runs, labels: dict[str, int], config: FilamentConfig, factor: int
+) -> NDArray[np.uint8] | None:
+    if config.decorated_class is None or config.decorated_class not in labels:
+        return None
+    return coarse_counts(runs.keep(runs.label == labels[config.decorated_class]), factor)
+
+
+def _to_true_ends(path: Path, counts: NDArray[np.uint8], field: Field, hollow: bool) -> Path:
+    """Move both ends to where the labelled share of the cross-section halves.
+
+    The last stretch is drawn anew as a straight line: the field of a hollow filament fades before its end,
+    because the lumen is open there, and the ridge bends into the wall.
+    """
+    sections = np.array([_section(counts, p, d, field.radius) for p, d in _inner_points(path)])
+    half = float(np.median(sections)) / 2
+    redrawn = (_REDRAWN_HOLLOW if hollow else _REDRAWN_SOLID) * field.radius
+    for _ in range(2):
+        path = _redraw_end(path, counts, half, field.radius, redrawn)[::-1]
+    return path
+
+
+def _inner_points(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    index = np.unique(np.linspace(len(path) * 0.2, len(path) * 0.8, 15).astype(int).clip(0, len(path) - 1))
+    tangent = np.gradient(path, axis=0)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    return [(path[i], tangent[i]) for i in index]
+
+
+def _redraw_end(path: Path, counts: NDArray[np.uint8], half: float, radius: float, redrawn: float) -> Path:
+    """Replace the first stretch of a path by a straight line to where the cross-section halves."""
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    path = path[along >= min(redrawn, along[-1] / 3)]
+    direction = end_directions(path, _END_SPAN * radius)[0]
+    ahead = np.arange(0, redrawn + _END_AHEAD * radius, 0.25)
+    full = np.array([_section(counts, path[0] + t * direction, direction, radius) for t in ahead]) >= half
+    last = len(full) if full.all() else int(np.argmin(full))
+    if last == 0:
+        return path
+    end = path[0] + (ahead[last - 1] + 0.125) * direction
+    return np.concatenate([end[np.newaxis], path])
+
+
+@numba.njit(cache=True)
+def _section(counts: Any, p: Any, d: Any, radius: float) -> float:
+    """Mean labelled share of a disc across the filament."""
+    u, v = normal_plane(d)
+    total = sample(counts, p[0], p[1], p[2])
+    n = 1
+    for ring in range(1, 4):
+        r = radius * ring / 3
+        for k in range(4 * ring):
+            angle = k * np.pi / (2 * ring)
+            q = p + r * (np.cos(angle) * u + np.sin(angle) * v)
+            total += sample(counts, q[0], q[1], q[2])
+            n += 1
+    return total / n
+
+
+def _measure(
+    grid_points: Path,
+    breaks: list[tuple[int, float]],
+    counts: NDArray[np.uint8],
+    decorated: NDArray[np.uint8] | None,
+    field: Field,
+    config: FilamentConfig,
+    voxel_nm: float,
+    shape: tuple[int, int, int],
+) -> Filament:
+    grid_points = smooth_path(grid_points, _SPACING * field.radius, _SMOOTHING_SPAN * field.radius)
+    points = field.to_voxels(grid_points)
+    marks = _is_decorated(grid_points, counts, decorated, field.radius)
+    curvature = path_curvature(points * voxel_nm / 1000, config.curvature_window_nm / 1000)
+    chord = points[-1] - points[0]
+    reach = field.radius * field.factor
+    ends = points[[0, -1]]
+    return Filament(
+        points=points,
+        decorated=marks,
+        length_nm=_length(points) * voxel_nm,
+        end_to_end_nm=float(np.linalg.norm(chord)) * voxel_nm,
+        mean_curvature_per_um=float(curvature.mean()) if curvature.size else float("nan"),
+        maximum_curvature_per_um=float(curvature.max()) if curvature.size else float("nan"),
+        azimuth_deg=float(np.degrees(np.arctan2(chord[1], chord[2])) % 180),
+        elevation_deg=float(np.degrees(np.arctan2(abs(chord[0]), np.hypot(chord[1], chord[2])))),
+        breaks=len(breaks),
+        bridged_nm=sum(length for _, length in breaks) * field.factor * voxel_nm,
+        decorated_share=float(marks.mean()) if marks.size else float("nan"),
+        touches_border=bool(((ends < reach) | (ends > np.asarray(shape) - 1 - reach)).any()),
+    )
+
+
+def smooth_path(points: Path, spacing: float, span: float) -> Path:
+    """Resample a path evenly and smooth it by quadratic fits over ``span``; the ends stay."""
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    count = max(3, round(along[-1] / spacing) + 1)
+    even = np.stack(
+        [np.interp(np.linspace(0, along[-1], count), along, points[:, axis]) for axis in range(3)], axis=1
+    )
+    window = min(2 * round(span / spacing / 2) + 1, count - (count + 1) % 2)
+    if window < 5:
+        return even
+    smooth = savgol_filter(even, window, 2, axis=0, mode="interp")
+    smooth[[0, -1]] = even[[0, -1]]
+    return np.asarray(smooth)
+
+
+def path_curvature(points: Path, window: float) -> NDArray[np.float64]:
+    """Return the curvature along an even path, from cubic fits over ``window``.
+
+    κ = |r' × r''| / |r'|³, in one over the unit of the points. A path shorter than the window is fitted as
+    a whole; empty below a third of the window, where noise would decide.
+    """
+    spacing = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
+    if spacing * (len(points) - 1) < window / 3 or len(points) < 5:
+        return np.zeros(0)
+    length = min(2 * round(window / spacing / 2) + 1, len(points) - (len(points) + 1) % 2)
+    if length < 5:
+        length = 5
+    first = savgol_filter(points, length, 3, deriv=1, delta=spacing, axis=0, mode="interp")
+    second = savgol_filter(points, length, 2, deriv=2, delta=spacing, axis=0, mode="interp")
+    cross = np.linalg.norm(np.cross(first, second), axis=1)
+    return np.asarray(cross / np.linalg.norm(first, axis=1) ** 3)
+
+
+def _is_decorated(
+    points: Path, counts: NDArray[np.uint8], decorated: NDArray[np.uint8] | None, radius: float
+) -> NDArray[np.bool_]:
+    if decorated is None:
+        return np.zeros(0, bool)
+    tangent = np.gradient(points, axis=0)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    total = np.array([_section(counts, p, d, radius) for p, d in zip(points, tangent, strict=True)])
+    part = np.array([_section(decorated, p, d, radius) for p, d in zip(points, tangent, strict=True)])
+    return part > _DECORATED_SHARE * np.maximum(total, 1e-9)
+
+
+def _paint(paths: list[Path], field: Field) -> NDArray[np.int32]:
+    painted = np.zeros(field.values.shape, np.int32)
+    for share in _PAINTED:
+        for number, path in enumerate(paths, start=1):
+            claim(painted, (path + 0.5) / field.factor - 0.5, share * field.radius, number)
+    return painted

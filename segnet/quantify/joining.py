@@ -1,0 +1,130 @@
+"""Join pieces of one filament across a break: ends that point at each other over a short distance."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+Path = NDArray[np.float64]
+
+
+def end_directions(path: Path, span: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the unit vectors that lead out of the first and last point, fitted over ``span`` of the path."""
+    return _outward(path, span), _outward(path[::-1], span)
+
+
+def _outward(path: Path, span: float) -> NDArray[np.float64]:
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    near = path[along <= max(span, along[1])]
+    centred = near - near.mean(axis=0)
+    direction = np.linalg.svd(centred, full_matrices=False)[2][0]
+    return np.asarray(direction * np.sign(direction @ (near[0] - near[-1]) or 1.0))
+
+
+def join_paths(
+    paths: list[Path], *, maximum_gap: float, maximum_angle_deg: float, radius: float, span: float
+) -> list[list[tuple[int, bool]]]:
+    """Group pieces into filaments.
+
+    Two ends may join where the break is at most ``maximum_gap`` long, each end points at the other within
+    the angle (or a sideways offset of one radius), and the two pieces are aligned within the angle. The
+    closest and straightest pairs join first; an end joins once; no filament closes on itself.
+
+    Parameters
+    ----------
+    paths
+        Pieces, each (n, 3) with n >= 2.
+    maximum_gap, radius, span
+        Longest break, filament radius, and length over which an end's direction is fitted: units of the
+        paths.
+    maximum_angle_deg
+        Largest bend.
+
+    Returns
+    -------
+    Per filament its pieces in order, each with True where it is to be reversed.
+    """
+    if not paths:
+        return []
+    tips = np.array([path[i] for path in paths for i in (0, -1)])
+    outward = np.array([direction for path in paths for direction in end_directions(path, span)])
+    partner = np.full(len(tips), -1)
+    group = np.arange(len(paths))
+    for _, a, b in sorted(_candidates(tips, outward, maximum_gap, maximum_angle_deg, radius)):
+        if partner[a] < 0 and partner[b] < 0 and group[a // 2] != group[b // 2]:
+            partner[a], partner[b] = b, a
+            group[group == group[b // 2]] = group[a // 2]
+    return _chains(partner)
+
+
+def _candidates(
+    tips: NDArray[np.float64],
+    outward: NDArray[np.float64],
+    maximum_gap: float,
+    angle_deg: float,
+    radius: float,
+) -> list[tuple[float, int, int]]:
+    """Return (cost, end, end) of the pairs of ends that may join."""
+    pairs = cKDTree(tips).query_pairs(maximum_gap + radius, output_type="ndarray")
+    pairs = pairs[pairs[:, 0] // 2 != pairs[:, 1] // 2]
+    a, b = pairs.T
+    gap = tips[b] - tips[a]
+    bend = np.degrees(np.arccos(np.clip(-(outward[a] * outward[b]).sum(axis=1), -1, 1)))
+    offset = np.maximum(_sideways(gap, outward[a]), _sideways(-gap, outward[b]))
+    forward = np.minimum((gap * outward[a]).sum(axis=1), (-gap * outward[b]).sum(axis=1))
+    allowed = np.maximum(radius, np.tan(np.radians(angle_deg)) * np.linalg.norm(gap, axis=1))
+    fits = (bend <= angle_deg) & (offset <= allowed) & (forward > -3 * radius) & (forward <= maximum_gap)
+    cost = np.linalg.norm(gap, axis=1) + 2 * offset + radius * bend / angle_deg
+    return [(float(c), int(i), int(j)) for c, i, j in zip(cost[fits], a[fits], b[fits], strict=True)]
+
+
+def _sideways(gap: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    along = (gap * direction).sum(axis=1, keepdims=True)
+    return np.linalg.norm(gap - along * direction, axis=1)
+
+
+def _chains(partner: NDArray[np.int64]) -> list[list[tuple[int, bool]]]:
+    """Follow partners from free ends; end 2i is the first point of piece i, 2i + 1 its last."""
+    chains = []
+    seen = np.zeros(partner.size // 2, bool)
+    for end in np.flatnonzero(partner < 0):
+        if seen[end // 2]:
+            continue
+        chain = []
+        while True:
+            piece = end // 2
+            seen[piece] = True
+            chain.append((int(piece), bool(end % 2)))
+            end = partner[end ^ 1]
+            if end < 0:
+                break
+        chains.append(chain)
+    return chains
+
+
+def chain_points(paths: list[Path], chain: list[tuple[int, bool]]) -> tuple[Path, list[tuple[int, float]]]:
+    """Return the points of a joined filament and its breaks as (index of the point before it, length).
+
+    Points of overlapping ends (a piece that ends inside a crossing) are dropped, so that the path goes on
+    forwards.
+    """
+    points = _oriented(paths, chain[0])
+    breaks: list[tuple[int, float]] = []
+    for link in chain[1:]:
+        following = _oriented(paths, link)
+        points, following = _without_overlap(points, following)
+        breaks.append((len(points) - 1, float(np.linalg.norm(following[0] - points[-1]))))
+        points = np.concatenate([points, following])
+    return points, breaks
+
+
+def _oriented(paths: list[Path], link: tuple[int, bool]) -> Path:
+    return paths[link[0]][::-1] if link[1] else paths[link[0]]
+
+
+def _without_overlap(before: Path, after: Path) -> tuple[Path, Path]:
+    direction = after[min(len(after) - 1, 4)] - before[max(len(before) - 5, 0)]
+    ahead = (after - before[-1]) @ direction > 0
+    first = int(np.argmax(ahead)) if ahead.any() else len(after) - 1
+    return before, after[first:]
