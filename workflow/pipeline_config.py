@@ -46,6 +46,7 @@ class PipelineConfig(Strict):
     """config.yaml as a whole."""
 
     seed: int = Field(1, ge=0, description="Seed of the synthetic tomograms")
+    training_seed: int = Field(1, ge=0, description="Seed of the trainings")
     classes: Path = Field(Path("config/classes.tsv"), description="Class table")
     tomograms: Path = Field(Path("config/tomograms.tsv"), description="Table of real tomograms")
     regions: Path = Field(Path("config/regions.tsv"), description="Table of regions to correct")
@@ -57,7 +58,9 @@ class PipelineConfig(Strict):
     blocks: BlockConfig = Field(BlockConfig(), description="How tomograms become training blocks")
     training: TrainingConfig = Field(description="How networks are trained")
     segmentation: SegmentationConfig = Field(description="How tomograms are segmented")
-    quantification: QuantificationConfig = Field(description="What is counted and measured")
+    quantification: QuantificationConfig = Field(
+        QuantificationConfig(), description="What is counted and measured"
+    )
     rounds: RoundsConfig = Field(description="Rounds of co-training: their order, crops and proposals")
     archives: dict[str, Archive] = Field(default_factory=dict, description="Published archives with real data")
     tilt_series: dict[str, TiltSeriesConfig] = Field(

@@ -66,6 +66,7 @@ rule block:
     params:
         config=pipeline.blocks.model_dump(mode="json"),
         names=lambda wildcards: getattr(pipeline, f"{wildcards.block}_tomograms"),
+        domains=lambda wildcards: ["synthetic"] * len(getattr(pipeline, f"{wildcards.block}_tomograms")),
     wildcard_constraints:
         block="training|test",
     log:

@@ -1,4 +1,4 @@
-"""Normalise and concatenate synthetic tomograms and their labels."""
+"""Normalise and concatenate tomograms and their labels."""
 
 from pathlib import Path
 
@@ -10,9 +10,13 @@ from workflow.logs import log_to
 log_to(snakemake.log[0])
 make_block(
     [
-        BlockSource(Path(tomogram), Path(labels), "synthetic", name=name)
-        for tomogram, labels, name in zip(
-            snakemake.input.tomograms, snakemake.input.labels, snakemake.params.names, strict=True
+        BlockSource(Path(tomogram), Path(labels), domain, name=name)
+        for tomogram, labels, domain, name in zip(
+            snakemake.input.tomograms,
+            snakemake.input.labels,
+            snakemake.params.domains,
+            snakemake.params.names,
+            strict=True,
         )
     ],
     Path(snakemake.output[0]).parent,

@@ -1,0 +1,80 @@
+"""A tiny project in a folder of its own, and what Snakemake says about it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+TINY: dict[str, Any] = {
+    "seed": 1,
+    "synthetic": {"training_tomograms": 2, "test_tomograms": 1},
+    "specimen": {
+        "structures": "config/structures.tsv",
+        "pixel_size_angstrom": [12, 14],
+        "shape_voxels": [16, 64, 64],
+        "layers": [{"name": "targets", "role": "target", "size": "large", "attempts": 10}],
+        "membranes": [{"kind": "vesicle", "count": 1, "radius_nm": 20}],
+        "filaments": [{"structure": "microtubule", "count": 1}],
+    },
+    "simulation": {"tilt": {"step_deg": 10}},
+    "training": {
+        "threads": 1,
+        "epochs": 1,
+        "steps_per_epoch": 3,
+        "network": {"base_width": 2, "levels": 2, "slices": 3},
+        "sampling": {"patch_size_px": 32, "batch_size": 2},
+    },
+    "segmentation": {"uncertainty": True},
+    "rounds": {
+        "sequence": [{"name": "1.1"}, {"name": "1.2"}],
+        "crop": {"size_voxels": [4, 24, 24], "context_slices": 1},
+        "proposal": {"n_regions": 2},
+    },
+}
+
+
+def make_project(folder: Path, changes: dict[str, Any] | None = None) -> Path:
+    """Copy the workflow into ``folder`` and give it a tiny configuration."""
+    for name in ("Snakefile", "workflow", "profiles", "config", "envs"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    write_config(folder, {**TINY, **(changes or {})})
+    (folder / "config" / "tomograms.tsv").write_text("tomogram_id\tpath\n")
+    return folder
+
+
+def write_config(folder: Path, values: dict[str, Any]) -> None:
+    """Write config.yaml."""
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a project; output and errors together in ``stdout``."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "MPLBACKEND": "Agg"}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *(arguments or ("--cores", "2"))],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def planned(folder: Path, *arguments: str) -> dict[str, int]:
+    """Return how often each rule would run, without running anything."""
+    done = snakemake(folder, "--dry-run", "--cores", "2", *arguments)
+    assert done.returncode == 0, done.stdout
+    table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", done.stdout, re.MULTILINE | re.DOTALL)
+    rows = [line.split() for line in table.group(1).splitlines()] if table else []
+    return {name: int(count) for name, count in rows if name not in ("total", "all")}
