@@ -20,7 +20,7 @@ from cts.structure import Scatterer, Structure, Submodel
 
 LOGGER = logging.getLogger(__name__)
 
-# samples of the rendered grid per pixel: at two, the cubic spline's own error is below 1 % at 0.45 cycles/pixel
+# samples of the rendered grid per pixel: at two, the cubic spline errs by less than 1 % at 0.45 cycles/pixel
 OVERSAMPLING = 2
 # the band is kept to 0.45 cycles/pixel (99 %) and falls from there as an error function; what folds back onto
 # the kept band comes from beyond 0.55, where a fifth is left in the directions of the axes and less elsewhere
@@ -153,7 +153,7 @@ def stamp(
 class _Frequencies:
     """Frequencies of a real transform: per axis in cycles per sample, and their length in cycles/Å."""
 
-    axes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    axes: tuple[NDArray[np.float64], ...]
     length_per_angstrom: NDArray[np.float32]
 
 
@@ -197,14 +197,17 @@ def _crop(grid: NDArray[np.float32], box: tuple[int, int, int]) -> NDArray[np.fl
 
 
 def _frequency_grid(shape: tuple[int, int, int], sampling_angstrom: float) -> _Frequencies:
-    axes = (np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2]))
+    axes = tuple(
+        np.asarray(f, dtype=np.float64)
+        for f in (np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2]))
+    )
     squares = axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2
     return _Frequencies(axes, (np.sqrt(squares) / sampling_angstrom).astype(np.float32))
 
 
 def _filters(frequencies: _Frequencies, pixel_size_angstrom: float) -> _Filters:
     sampling = pixel_size_angstrom / OVERSAMPLING
-    correction = np.float32(1 / sampling**3)
+    correction = np.full((1, 1, 1), 1 / sampling**3, dtype=np.float32)
     for axis, values in enumerate(frequencies.axes):
         spline = 2 / 3 + np.cos(2 * np.pi * values) / 3
         # points are placed about the middle sample; the transform puts the first sample at the origin
@@ -301,7 +304,7 @@ def _factorise(
 
 def _spline_values(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the values of a cubic B-spline at its knots; zero beyond the grid."""
-    values = coefficients
+    values: NDArray[np.floating] = coefficients
     for axis in (-3, -2, -1):
         width = [(0, 0)] * values.ndim
         width[axis] = (1, 1)

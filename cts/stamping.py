@@ -60,9 +60,9 @@ def _clip(start: float, step: float, low: float, high: float, first: int, last: 
 
 
 @numba.njit(cache=True, fastmath=True, inline="always")
-def _weights(t: float) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    """Return the four cubic B-spline weights at a fraction t of the sampling."""
-    t = np.float32(t)
+def _weights(fraction: float) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Return the four cubic B-spline weights at a fraction of the sampling."""
+    t = np.float32(fraction)
     s = np.float32(1) - t
     first = s * s * s * np.float32(1 / 6)
     last = t * t * t * np.float32(1 / 6)

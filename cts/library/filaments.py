@@ -1,0 +1,73 @@
+"""Repeat units of filaments: actin, cofilactin and the tubulin dimer.
+
+Axes: z is the filament axis, except for the tubulin dimer, whose z runs along the protofilament towards the
+plus end and whose x points out of the tube.
+"""
+
+from __future__ import annotations
+
+from cts.library.shapes import Part, ball, build, cylindrical, ellipsoid, union
+from cts.structure import Structure
+
+_ACTIN_DA = 41_800
+_COFILIN_DA = 18_500
+_TUBULIN_DA = 48_500
+
+# the four subdomains of a subunit in a filament: radius, angle and height of their centres about the filament
+# axis, +z towards the pointed end, and their radii
+_ACTIN_SUBDOMAINS = (
+    (26.6, 28.0, -3.5, 16.5),
+    (20.0, 31.3, 22.4, 11.5),
+    (15.4, -33.1, -12.8, 15.5),
+    (15.4, -62.9, 11.0, 15.5),
+)
+
+
+def actin() -> Structure:
+    """Return the subunit of F-actin (41.8 kDa).
+
+    To be repeated by -166.65 degrees and 28.1 Å: a left-handed short-pitch helix, so that the two strands
+    wind about each other right-handedly. The centres of its four subdomains (residues 1-32, 70-144, 338-375;
+    33-69; 145-180, 270-337; 181-269; Kabsch et al. 1990) lie as in PDB 6BNO (Gurel et al. 2017), whose
+    chains obey the same helix.
+    """
+    return build("actin", _actin_part("actin"), centred=False)
+
+
+def cofilactin() -> Structure:
+    """Return the subunit of a filament that cofilin decorates: an actin and a cofilin, two submodels.
+
+    To be repeated by -162 degrees and 27.5 Å (Galkin et al. 2011, PDB 3J0S: cofilin turns each subunit so
+    that the crossover shortens from 36 to 27 nm). Cofilin, 18.5 kDa and 3.5 nm across, lies 37 Å from the
+    axis in the cleft between two neighbours of one strand, towards the barbed end of the subunit.
+    """
+    cofilin = ball(cylindrical(38, -20, -29), 17.5)
+    return build(
+        "cofilactin",
+        _actin_part("cofilactin"),
+        Part("cofilin", "cofilactin", cofilin, _COFILIN_DA),
+        centred=False,
+    )
+
+
+def tubulin_dimer() -> Structure:
+    """Return the αβ-tubulin dimer (97 kDa), the repeat of a protofilament, 82 Å long.
+
+    A monomer measures 46 Å along the circumference, 40 Å along the protofilament and 65 Å along the radius
+    (Nogales, Wolf & Downing 1998); neighbours along a protofilament are 40-42 Å apart. The helices of the
+    outer face (H11, H12) make it the broader one; the inner face is narrower.
+    """
+    monomers = [
+        union(
+            ellipsoid((3, 0, z), (26, 24, 20.5)),
+            ellipsoid((-16, 0, z), (16, 19, 17)),
+            ball((26, 5, z + 3), 11),
+        )
+        for z in (-20.5, 20.5)
+    ]
+    return build("tubulin_dimer", *(Part("dimer", "microtubule", shape, _TUBULIN_DA) for shape in monomers))
+
+
+def _actin_part(class_name: str) -> Part:
+    subdomains = (ball(cylindrical(r, angle, z), radius) for r, angle, z, radius in _ACTIN_SUBDOMAINS)
+    return Part("actin", class_name, union(*subdomains), _ACTIN_DA)
