@@ -9,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from tomoio.config import Strict
 
-DOMAINS = ("synthetic", "real", "hard_negative")
+Domain = Literal["synthetic", "real", "hard_negative"]
+DOMAINS: tuple[str, ...] = ("synthetic", "real", "hard_negative")
 
 # Settings that a recipe gives; what the user writes beside `recipe` goes before them. `default` is the
 # plain defaults of the fields below.
@@ -40,15 +41,22 @@ class BlockConfig(Strict):
     """How tomograms become a training block."""
 
     normalisation: Literal["zscore", "robust"] = Field(
-        "zscore",
+        default="zscore",
         title="Normalisation",
         description="Per whole volume: zscore (mean, standard deviation) or robust (median, 1.4826 MAD)",
     )
     pixel_size_range_angstrom: tuple[float, float] | None = Field(
-        None,
+        default=None,
         title="Pixel sizes to train on",
-        description="Parts more than 5 % outside [low, high] Å are rescaled to the nearer bound; "
+        description="Parts further outside [low, high] Å are rescaled to the nearer bound; "
         "null keeps every part as it is",
+    )
+    rescale_tolerance: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        title="Pixel size tolerance",
+        description="How far outside is still as it is",
     )
 
     @field_validator("pixel_size_range_angstrom")
@@ -63,20 +71,28 @@ class NetworkConfig(Strict):
     """The 2.5D U-Net."""
 
     slices: int = Field(
-        11, ge=1, le=63, title="Slices in", description="Neighbouring slices that the network sees; odd"
+        default=11,
+        ge=1,
+        le=63,
+        title="Slices in",
+        description="Neighbouring slices that the network sees; odd",
     )
     levels: int = Field(
-        5, ge=2, le=6, title="Levels", description="Resolutions, the full one included; 5 as in Dragonfly"
+        default=5,
+        ge=2,
+        le=6,
+        title="Levels",
+        description="Resolutions, the full one included; 5 as in Dragonfly",
     )
     base_width: int = Field(
-        16,
+        default=16,
         ge=2,
         le=128,
         title="Base width",
         description="Channels at full resolution, doubled at each level; 64 as in Dragonfly, 32 or 16 faster",
     )
     norm: Literal["batch", "group"] = Field(
-        "batch",
+        default="batch",
         title="Normalisation layer",
         description="batch, or group (8 channels a group; statistics of the image itself, so tiles differ "
         "from whole slices)",
@@ -90,38 +106,44 @@ class NetworkConfig(Strict):
         return value
 
 
+def _default_domain_shares() -> dict[Domain, float]:
+    return {"synthetic": 1.0, "real": 1.0, "hard_negative": 0.25}
+
+
 class SamplingConfig(Strict):
     """Which patches a step sees."""
 
     patch_size_px: int = Field(
-        128, ge=16, le=1024, title="Patch size", description="Side of a square patch, pixels"
+        default=128, ge=16, le=1024, title="Patch size", description="Side of a square patch, pixels"
     )
     stride_ratio: float = Field(
-        0.5,
+        default=0.5,
         gt=0,
         le=4,
         title="Stride ratio",
         description="Distance of neighbouring patches on the uniform grid, in units of the patch size",
     )
-    batch_size: int = Field(8, ge=1, le=512, title="Batch size", description="Patches a step, over all devices")
+    batch_size: int = Field(
+        default=8, ge=1, le=512, title="Batch size", description="Patches a step, over all devices"
+    )
     sampler: Literal["uniform", "balanced"] = Field(
-        "balanced",
+        default="balanced",
         title="Sampler",
-        description="uniform: each grid patch once an epoch; balanced: patches around voxels of classes drawn "
-        "with equal chance, from domains drawn by their shares",
+        description="uniform: each grid patch once an epoch; balanced: patches around voxels of classes "
+        "drawn with equal chance, from domains drawn by their shares",
     )
     uniform_share: float = Field(
-        0.25,
+        default=0.25,
         ge=0,
         le=1,
         title="Uniform share",
         description="Share of balanced patches that are placed anywhere, so that background is seen as it is",
     )
-    domain_shares: dict[Literal["synthetic", "real", "hard_negative"], float] = Field(
-        default_factory=lambda: {"synthetic": 1.0, "real": 1.0, "hard_negative": 0.25},
+    domain_shares: dict[Domain, float] = Field(
+        default_factory=_default_domain_shares,
         title="Domain shares",
-        description="Relative chance of each domain in balanced sampling, among those that are there; 0 leaves "
-        "a domain out",
+        description="Relative chance of each domain in balanced sampling, among those that are there; 0 "
+        "leaves a domain out",
     )
 
     @field_validator("domain_shares")
@@ -135,47 +157,65 @@ class SamplingConfig(Strict):
 class AugmentationConfig(Strict):
     """How patches are varied in the plane; all of it vectorised over the batch."""
 
-    enabled: bool = Field(True, title="Augment", description="False turns all of it off")
+    enabled: bool = Field(default=True, title="Augment", description="False turns all of it off")
     half_turns: bool = Field(
-        True,
+        default=True,
         title="Half turns",
-        description="Exact half turns about x, y and z, each as likely as none: they keep the hand of a helix "
-        "and the missing wedge",
+        description="Exact half turns about x, y and z, each as likely as none: they keep the hand of a "
+        "helix and the missing wedge",
     )
     affine_share: float = Field(
-        0.3,
+        default=0.3,
         ge=0,
         le=1,
         title="Share rotated and scaled",
         description="Share of patches that are rotated and scaled; interpolation smooths noise, so some stay",
     )
     rotation_deg: float = Field(
-        15,
+        default=15,
         ge=0,
         le=180,
         title="Rotation",
-        description="Largest in-plane angle either way, degrees; larger angles move the missing wedge (180: full)",
+        description="Largest in-plane angle either way, degrees; larger angles move the missing wedge",
     )
-    scale: float = Field(0.1, ge=0, lt=0.5, title="Scale", description="Largest change of scale either way")
+    scale: float = Field(
+        default=0.1, ge=0, lt=0.5, title="Scale", description="Largest change of scale either way"
+    )
     mirror: bool = Field(
-        False, title="Mirror", description="Mirror half of the patches; turns cofilactin's hand, so off"
+        default=False,
+        title="Mirror",
+        description="Mirror half of the patches; turns cofilactin's hand, so off",
     )
     contrast: float = Field(
-        0.15, ge=0, lt=1, title="Contrast", description="Largest change of the grey-value scale either way"
+        default=0.15,
+        ge=0,
+        lt=1,
+        title="Contrast",
+        description="Largest change of the grey-value scale either way",
     )
     brightness: float = Field(
-        0.1, ge=0, le=2, title="Brightness", description="Largest shift of grey values either way, in SD"
+        default=0.1,
+        ge=0,
+        le=2,
+        title="Brightness",
+        description="Largest shift of grey values either way, in SD",
     )
-    noise_share: float = Field(0.2, ge=0, le=1, title="Share with noise", description="Share of patches")
+    noise_share: float = Field(
+        default=0.2, ge=0, le=1, title="Share with noise", description="Share of patches"
+    )
     noise_sd: float = Field(
-        0.3, ge=0, le=3, title="Noise", description="Largest standard deviation of added Gaussian noise, in SD"
+        default=0.3,
+        ge=0,
+        le=3,
+        title="Noise",
+        description="Largest standard deviation of added Gaussian noise, in SD",
     )
-    blur_share: float = Field(0.2, ge=0, le=1, title="Share blurred", description="Share of patches")
+    blur_share: float = Field(default=0.2, ge=0, le=1, title="Share blurred", description="Share of patches")
     blur_sigma_px: float = Field(
-        0.8, ge=0, le=3, title="Blur", description="Largest sigma of an in-plane Gaussian, pixels"
+        default=0.8, ge=0, le=3, title="Blur", description="Largest sigma of an in-plane Gaussian, pixels"
     )
     amplitude_share: float = Field(
-        0.1,
+        default=0.1,
         ge=0,
         le=1,
         title="Share with matched amplitudes",
@@ -187,25 +227,31 @@ class OptimisationConfig(Strict):
     """Loss, optimiser and schedule."""
 
     loss: Literal["cross_entropy", "cross_entropy_dice"] = Field(
-        "cross_entropy_dice",
+        default="cross_entropy_dice",
         title="Loss",
         description="Cross-entropy, or the sum of it and soft Dice over the classes in the batch",
     )
-    optimiser: Literal["adamw", "adadelta", "sgd"] = Field("adamw", title="Optimiser", description="")
+    optimiser: Literal["adamw", "adadelta", "sgd"] = Field(default="adamw", title="Optimiser", description="")
     learning_rate: float = Field(
-        3e-3,
+        default=3e-3,
         gt=0,
         le=10,
         title="Learning rate",
         description="Peak learning rate; 1.0 for Adadelta, some 0.003 for AdamW, 0.01-0.1 for SGD",
     )
     schedule: Literal["cosine", "constant"] = Field(
-        "cosine", title="Schedule", description="cosine: after the warm-up, fall to 1 % along a half cosine"
+        default="cosine",
+        title="Schedule",
+        description="cosine: after the warm-up, fall to 1 % along a half cosine",
     )
-    warmup_steps: int = Field(50, ge=0, title="Warm-up", description="Steps of linear rise (cosine only)")
-    weight_decay: float = Field(0.01, ge=0, le=1, title="Weight decay", description="Decoupled for AdamW")
+    warmup_steps: int = Field(
+        default=50, ge=0, title="Warm-up", description="Steps of linear rise (cosine only)"
+    )
+    weight_decay: float = Field(
+        default=0.01, ge=0, le=1, title="Weight decay", description="Decoupled for AdamW"
+    )
     ema_decay: float = Field(
-        0.99,
+        default=0.99,
         ge=0,
         lt=1,
         title="Weight average",
@@ -217,7 +263,9 @@ class TrainingConfig(Strict):
     """A training: the recipe gives the values of keys that are not written."""
 
     recipe: Literal["default", "paper"] = Field(
-        "default", title="Recipe", description="default, or paper (Adadelta, cross-entropy, uniform patches)"
+        default="default",
+        title="Recipe",
+        description="default, or paper (Adadelta, cross-entropy, uniform patches)",
     )
     network: NetworkConfig = Field(default_factory=NetworkConfig, title="Network", description="The U-Net")
     sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling", description="Patches")
@@ -232,42 +280,73 @@ class TrainingConfig(Strict):
         title="Merge classes",
         description="Class to class, as {cofilactin: actin, carbon: background}",
     )
-    epochs: int = Field(20, ge=1, le=100_000, title="Epochs", description="Each ends with a validation")
+    epochs: int = Field(
+        default=20, ge=1, le=100_000, title="Epochs", description="Each ends with a validation"
+    )
     steps_per_epoch: int = Field(
-        100, ge=0, title="Steps per epoch", description="0: as many as the uniform grid has batches"
+        default=100, ge=0, title="Steps per epoch", description="0: as many as the uniform grid has batches"
     )
     held_out_parts: int = Field(
-        0,
+        default=0,
         ge=0,
         title="Held-out parts",
         description="Without validation blocks: parts at the end of the blocks that are only validated on",
     )
+    validation_slices: int = Field(
+        default=64,
+        ge=0,
+        title="Validation slices",
+        description="Slices, evenly spread, that are segmented after each epoch; all of them at the end; "
+        "0: always all",
+    )
     keep: Literal["last", "best"] = Field(
-        "last", title="Weights kept", description="last, or the best by mean validation Dice"
+        default="last", title="Weights kept", description="last, or the best by mean validation Dice"
     )
     patience_epochs: int = Field(
-        0, ge=0, title="Patience", description="Stop after so many epochs without a better Dice; 0: never"
+        default=0,
+        ge=0,
+        title="Patience",
+        description="Stop after so many epochs without a better Dice; 0: never",
     )
     max_minutes: float = Field(
-        0, ge=0, title="Time limit", description="Stop and keep the network after so many minutes; 0: none"
+        default=0,
+        ge=0,
+        title="Time limit",
+        description="Stop and keep the network after so many minutes; 0: none",
     )
     checkpoint_minutes: float = Field(
-        5, ge=0, title="Checkpoint interval", description="Minutes between checkpoints; 0: after every step"
+        default=5,
+        ge=0,
+        title="Checkpoint interval",
+        description="Minutes between checkpoints; 0: after every step",
     )
     init: Path | None = Field(
-        None, title="Start from", description="Model folder to continue from; classes may be added"
+        default=None, title="Start from", description="Model folder to continue from; classes may be added"
     )
     threads: int = Field(
-        0, ge=0, title="Threads", description="CPU threads; 0: all. The last bits depend on it"
+        default=0, ge=0, title="Threads", description="CPU threads; 0: all. The last bits depend on it"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="auto: CUDA if there")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", title="Device", description="auto: CUDA if there"
+    )
     precision: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", title="Precision", description="auto: bfloat16 where the processor multiplies it in hardware"
+        default="auto",
+        title="Precision",
+        description="auto: bfloat16 where the processor multiplies it in hardware",
     )
     panels: bool = Field(
-        True, title="Picture panels", description="Save tomogram, truth and prediction after each epoch"
+        default=True,
+        title="Picture panels",
+        description="Save tomogram, truth and prediction after each epoch",
     )
-    tensorboard: bool = Field(False, title="TensorBoard", description="Write event files to MODEL/tensorboard")
+    licence: str = Field(
+        default="BSD-3-Clause",
+        title="Licence",
+        description="Under which the network may be used; stands in its card",
+    )
+    tensorboard: bool = Field(
+        default=False, title="TensorBoard", description="Write event files to MODEL/tensorboard"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,40 @@
+"""Rename the labels of a volume.
+
+Labels are class names or numbers of the class table, or "ignore" (255). What is not named stays.
+
+  segnet remap atlas.mrc --map cofilactin=actin carbon=background gold=ignore -o labels.mrc
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("labels", type=Path, help="label volume (MRC)")
+    parser.add_argument(
+        "--map", nargs="+", required=True, metavar="OLD=NEW", help="class names, numbers, or ignore"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="label volume to write")
+    parser.add_argument("--classes", type=Path, default=Path("config/classes.tsv"), help="class table (TSV)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from segnet.remap import remap_file
+    from tomoio import read_class_table
+
+    mapping = []
+    for item in arguments.map:
+        old, separator, new = item.partition("=")
+        if not (separator and old and new):
+            raise ValueError(f"--map {item}: wanted OLD=NEW, as in cofilactin=actin")
+        mapping.append((old, new))
+    remap_file(
+        arguments.labels,
+        mapping,
+        read_class_table(arguments.classes),
+        arguments.output,
+        overwrite=arguments.overwrite,
+    )
