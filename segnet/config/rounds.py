@@ -142,11 +142,11 @@ class ProposalConfig(Strict):
         description="Factor on the score for each region chosen from the same tomogram",
     )
     class_saturation: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
+        default=1.0,
+        ge=0,
+        le=100,
         title="Class saturation",
-        description="Exponent of the expected loss gathered per class; 1 lets one class take all regions",
+        description="How soon further regions of the same class count less; 0: never",
     )
     short_piece_angstrom: float = Field(
         default=600.0,

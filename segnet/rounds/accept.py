@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segnet.normalisation import write_normalisation
 from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import AnyVolume, read_correction
@@ -167,7 +168,8 @@ def accept_correction(
 ) -> Acceptance:
     """Store a checked correction, put its row into corrections.tsv and its box into regions.tsv.
 
-    The files go to ``store/{round}/{region_id}/{checksum}/`` (labels.mrc, image.mrc, provenance.json), so an
+    The files go to ``store/{round}/{region_id}/{checksum}/`` (labels.mrc, image.mrc, its
+    normalisation and provenance.json), so an
     earlier acceptance of the region is never overwritten; the row is what decides which of them counts.
 
     Raises
@@ -225,6 +227,7 @@ def _store_files(checked: CheckedCorrection, parent: Path, provenance: dict[str,
     try:
         write_labels(partial / "labels.mrc", checked.labels, record.pixel_size_angstrom, **place)
         write_volume(partial / "image.mrc", _mrc_ready(checked.image), record.pixel_size_angstrom, **place)
+        write_normalisation(partial / "image.mrc", record.normalisation)
         checksums = [sha256_of(partial / name) for name in ("labels.mrc", "image.mrc")]
         content = {
             **provenance,

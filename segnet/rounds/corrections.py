@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from segnet.config.rounds import round_key
+from segnet.rounds.regions import Region, read_regions
 from segnet.rounds.tables import put_row
 from tomoio import sha256_of
 from tomoio.tables import read_table
@@ -127,3 +128,11 @@ def put_correction(path: Path | str, correction: Correction) -> None:
     All other lines, comments included, stay as they are. A table that does not exist is made.
     """
     put_row(path, CORRECTION_COLUMNS, asdict(correction), key="region_id", replace=True)
+
+
+def corrected_regions(regions_table: Path | str, corrections_table: Path | str) -> tuple[Region, ...]:
+    """Return the regions that have a correction; none where a table does not exist."""
+    if not (Path(regions_table).is_file() and Path(corrections_table).is_file()):
+        return ()
+    accepted = {row.region_id for row in read_corrections(corrections_table)}
+    return tuple(region for region in read_regions(regions_table) if region.region_id in accepted)

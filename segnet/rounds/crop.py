@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnet.config.rounds import CropConfig
+from segnet.normalisation import Normalisation, measure
 from segnet.rounds.formats import SUFFIXES, read_any, write_any
 from segnet.rounds.regions import Region, check_region_fits
 from segnet.rounds.tomograms import TomogramRow, segmentation_file
@@ -51,6 +52,14 @@ class CropRecord:
     uncertainty_file: str
     image_sha256: str
     labels_sha256: str
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What takes the crop to the grey values of training: protein dark, as in `segnet.tomogram`."""
+        sign = -1 if self.contrast == "bright" else 1
+        return Normalisation(
+            method="zscore", centre=sign * self.tomogram_mean, spread=self.tomogram_standard_deviation
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -135,8 +144,8 @@ def crop_region(
         check_region_fits(region, header.shape)
         first, last = _slices_with_context(region, config.context_slices, header.shape[0])
         image = _window(reader.read(first, last), region)
-        mean, deviation = mean_and_deviation(reader)
-    record = _make_record(region, tomogram, header, first, last, (mean, deviation), config.format, model)
+        statistics = _measure_whole(reader, tomogram)
+    record = _make_record(region, tomogram, header, first, last, statistics, config.format, model)
     files = {record.image_file: image}
     labels = _read_map(segmentations, tomogram, "labels", region, header.shape, (first, last))
     if labels is None:
@@ -165,18 +174,10 @@ def _window(slices: NDArray[Any], region: Region) -> NDArray[Any]:
     )
 
 
-def mean_and_deviation(reader: VolumeReader) -> tuple[float, float]:
-    """Return mean and standard deviation of a whole volume, read a few slices at a time."""
-    count, total, squares, shift = 0, 0.0, 0.0, None
-    for start in range(0, reader.header.shape[0], _STATISTICS_SLICES):
-        values = reader.read(start, start + _STATISTICS_SLICES).astype(np.float64)
-        shift = float(values.mean()) if shift is None else shift  # keeps the squares small
-        values -= shift
-        count += values.size
-        total += float(values.sum())
-        squares += float(np.vdot(values, values))
-    mean = total / count
-    return mean + (shift or 0.0), float(np.sqrt(max(0.0, squares / count - mean * mean)))
+def _measure_whole(reader: VolumeReader, tomogram: TomogramRow) -> Normalisation:
+    depth = reader.header.shape[0]
+    slabs = (reader.read(z, z + _STATISTICS_SLICES) for z in range(0, depth, _STATISTICS_SLICES))
+    return measure(slabs, "zscore", str(tomogram.path))
 
 
 def _make_record(
@@ -185,7 +186,7 @@ def _make_record(
     header: VolumeHeader,
     first: int,
     last: int,
-    statistics: tuple[float, float],
+    statistics: Normalisation,
     file_format: str,
     model: str,
 ) -> CropRecord:
@@ -207,8 +208,8 @@ def _make_record(
         size_voxels=region.size,
         context_before=region.z_start - first,
         context_after=last - region.z_start - region.z_size,
-        tomogram_mean=statistics[0],
-        tomogram_standard_deviation=statistics[1],
+        tomogram_mean=statistics.centre,
+        tomogram_standard_deviation=statistics.spread,
         model=model,
         reason=region.reason,
         image_file=f"{region.region_id}_image{suffix}",
