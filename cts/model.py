@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+from tqdm import tqdm
+
+from cts import canvas
 from cts.config.specimen import SpecimenConfig
-from tomoio import ClassTable
+from cts.config.structures import StructureRow, read_structure_table
+from cts.potential import RenderedStructure, render
+from cts.specimen import (
+    SpecimenModel,
+    build_specimen,
+    choose_species,
+    draw_configuration,
+    filament_structures,
+)
+from cts.structures import load_structures
+from cts.timings import Timings
+from cts.truth import filament_table, particle_table, write_star
+from tomoio import ClassTable, write_labels, write_manifest, write_volume
+from tomoio.randomness import generator
+
+LOGGER = logging.getLogger(__name__)
+
+_OUTPUTS = ("model.mrc", "atlas.mrc", "instances.mrc", "particles.star", "filaments.star", "manifest.json")
+_DISTANCE = "membrane_distance.mrc"
+_INT16_OBJECTS = 32_767
 
 
 def model_specimen(
@@ -40,4 +65,83 @@ def model_specimen(
     ValueError, FileNotFoundError, FileExistsError
         If a structure, class or file is missing, or the output exists already.
     """
-    raise NotImplementedError
+    output_dir = Path(output_dir)
+    _refuse_existing(output_dir, config, overwrite)
+    timings = Timings()
+    rng = generator(seed, tomogram_id, "configuration")
+    drawn = draw_configuration(config, rng)
+    rows = {row.structure_id: row for row in read_structure_table(config.structures, classes)}
+    chosen = choose_species(drawn, list(rows.values()), rng)
+    used = [item.row for item in chosen] + [rows[name] for name in filament_structures(drawn)]
+    _announce_compilation()
+    rendered = _render_all({row.structure_id: row for row in used}, drawn.pixel_size_angstrom, store, timings)
+    specimen = build_specimen(
+        drawn, chosen, rows, rendered, classes, seed=seed, tomogram_id=tomogram_id, timings=timings
+    )
+    with timings.of("write"):
+        _write(output_dir, specimen, drawn, tomogram_id, overwrite)
+    write_manifest(
+        output_dir / "manifest.json",
+        verb="cts model",
+        configuration=drawn.model_dump(mode="json"),
+        seed=seed,
+        inputs=[config.structures],
+        timings_s=timings,
+        results={"tomogram_id": tomogram_id, **specimen.statistics},
+        overwrite=overwrite,
+    )
+    LOGGER.info(
+        "%s: %d objects, %.0f %% of the voxels filled, %.1f s",
+        output_dir,
+        specimen.statistics["objects"],
+        100 * float(str(specimen.statistics["filled_fraction"])),
+        sum(timings.values()),
+    )
+
+
+def _refuse_existing(output_dir: Path, config: SpecimenConfig, overwrite: bool) -> None:
+    names = (*_OUTPUTS, _DISTANCE) if config.write_membrane_distance else _OUTPUTS
+    existing = [output_dir / name for name in names if (output_dir / name).exists()]
+    if existing and not overwrite:
+        raise FileExistsError(f"{existing[0]}: exists already; pass --overwrite or choose another folder")
+
+
+def _render_all(
+    rows: Mapping[str, StructureRow], pixel_size_angstrom: float, store: Path | None, timings: Timings
+) -> dict[str, tuple[RenderedStructure, ...]]:
+    with timings.of("load"):
+        structures = load_structures(rows.values(), store)
+    with timings.of("render"):
+        return {
+            name: tuple(render(conformer, pixel_size_angstrom) for conformer in conformers)
+            for name, conformers in _progress(structures.items(), "rendering structures")
+        }
+
+
+def _progress(items: Iterable, what: str) -> Iterable:  # type: ignore[type-arg]
+    return tqdm(list(items), desc=what, unit="structure", delay=2, leave=False)
+
+
+def _announce_compilation() -> None:
+    """Say what the first run waits for: the kernels are compiled once and kept beside the package."""
+    cache = Path(canvas._finish.stats.cache_path)
+    if not any(cache.glob("canvas._finish*.nbi")):
+        LOGGER.info("compiling the placement kernels, once, about half a minute ...")
+
+
+def _write(
+    output_dir: Path, specimen: SpecimenModel, config: SpecimenConfig, tomogram_id: str, overwrite: bool
+) -> None:
+    pixel = config.pixel_size_angstrom
+    write_volume(output_dir / "model.mrc", specimen.model, pixel, overwrite=overwrite)
+    write_labels(output_dir / "atlas.mrc", specimen.atlas, pixel, overwrite=overwrite)
+    few = specimen.statistics["objects"] <= _INT16_OBJECTS
+    instances = specimen.instances.astype(np.int16 if few else np.float32)
+    write_volume(output_dir / "instances.mrc", instances, pixel, overwrite=overwrite)
+    if specimen.membrane_distance_angstrom is not None:
+        write_volume(output_dir / _DISTANCE, specimen.membrane_distance_angstrom, pixel, overwrite=overwrite)
+    shape = config.shape_voxels
+    particles = particle_table(specimen.particles, tomogram_id, shape, pixel)
+    write_star(output_dir / "particles.star", particles, "particles", overwrite=overwrite)
+    filaments = filament_table(specimen.filaments, tomogram_id, shape, pixel)
+    write_star(output_dir / "filaments.star", filaments, "particles", overwrite=overwrite)

@@ -95,6 +95,18 @@ class MembraneConfig(Strict):
         description="Distance between the two peaks of the head groups",
         json_schema_extra=_unit("Å"),
     )
+    head_volt: Annotated[Drawn, _within(4, 20)] = Field(
+        default=8.8,
+        title="Head group potential",
+        description="Potential at the peak of the head groups, before it is cut to the band of the pixels",
+        json_schema_extra=_unit("V"),
+    )
+    core_volt: Annotated[Drawn, _within(4, 20)] = Field(
+        default=5.3,
+        title="Core potential",
+        description="Potential of the lipid tails: a little above ice",
+        json_schema_extra=_unit("V"),
+    )
     gap_nm: Annotated[Drawn, _within(6, 200)] = Field(
         default=Uniform(low=10, high=20),
         title="Gap",
@@ -196,6 +208,12 @@ class CarbonConfig(Strict):
         description="Of the hole in the film",
         json_schema_extra=_unit("Å"),
     )
+    mean_volt: Annotated[Drawn, _within(1, 60)] = Field(
+        default=12.0,
+        title="Mean inner potential",
+        description="Of amorphous carbon at 2 g/cm³",
+        json_schema_extra=_unit("V"),
+    )
     share: Annotated[Drawn, _within(0, 1)] = Field(
         default=Uniform(low=0.05, high=0.25),
         title="Share",
@@ -216,6 +234,10 @@ class BeadConfig(Strict):
         json_schema_extra=_unit("Å"),
     )
 
+    mean_volt: Annotated[Drawn, _within(1, 60)] = Field(
+        default=30.0, title="Mean inner potential", description="Of gold", json_schema_extra=_unit("V")
+    )
+
 
 class ContaminationConfig(Strict):
     """Crystalline ice on the two surfaces (closed or not) of the film: background by declaration."""
@@ -228,6 +250,12 @@ class ContaminationConfig(Strict):
         title="Radius",
         description="Of a lump",
         json_schema_extra=_unit("Å"),
+    )
+    mean_volt: Annotated[Drawn, _within(1, 60)] = Field(
+        default=6.5,
+        title="Mean inner potential",
+        description="Of a lump: more than ice, for it diffracts and adds thickness",
+        json_schema_extra=_unit("V"),
     )
 
 

@@ -1,0 +1,135 @@
+"""Where there is still room: a coarse map of distances from which positions are proposed.
+
+Proposals only have to be good, not right: every position is tested exactly afterwards. So the map is coarse
+(two voxels), its distances are chamfer distances, and it is renewed now and then rather than always.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from cts.canvas import Canvas
+
+_STEP = 3  # chamfer distances 3, 4, 5 for neighbours across faces, edges, corners (Borgefors 1986)
+_FAR = 60_000
+_COARSE_FROM_VOXELS = 24
+
+
+class FreeRoom:
+    """Proposes positions for objects whose core has a certain radius.
+
+    Parameters
+    ----------
+    canvas
+        Specimen.
+    compartments
+        Inside (1) or outside (0) of closed membranes for each voxel (z, y, x), or None.
+    """
+
+    def __init__(self, canvas: Canvas, compartments: NDArray[np.uint8] | None = None) -> None:
+        self._canvas = canvas
+        self._factor = 2 if min(canvas.shape) >= _COARSE_FROM_VOXELS else 1
+        f = self._factor
+        self._compartments = (
+            None if compartments is None else compartments[f // 2 :: f, f // 2 :: f, f // 2 :: f]
+        )
+        self._coarse_shape = tuple(-(-size // f) for size in canvas.shape)
+        self.renew()
+
+    def renew(self) -> None:
+        """Measure the distances again."""
+        closed = np.array(self._canvas.closed)
+        self._distance = _coarse_distance(self._canvas.code, self._factor, closed)
+        self._candidates: dict[tuple[int, str], NDArray[np.int64]] = {}
+
+    def propose(
+        self, core_radius_voxels: float, count: int, rng: np.random.Generator, where: str = ""
+    ) -> NDArray[np.int64]:
+        """Return up to ``count`` voxels (position, 3), z, y, x, drawn from where the core might fit.
+
+        Parameters
+        ----------
+        core_radius_voxels
+            Radius of the largest ball about the origin that lies within the object.
+        where
+            ``"vesicle"`` inside closed membranes, ``"cytosol"`` outside, ``""`` anywhere.
+        """
+        candidates = self._candidates_for(core_radius_voxels, where)
+        if not len(candidates):
+            return np.empty((0, 3), np.int64)
+        chosen = candidates[rng.integers(len(candidates), size=count)]
+        coarse = np.stack(np.unravel_index(chosen, self._coarse_shape), axis=1)
+        positions = coarse * self._factor
+        if self._factor > 1:
+            positions += rng.integers(self._factor, size=positions.shape)
+        return np.minimum(positions, np.array(self._canvas.shape) - 1)
+
+    def _candidates_for(self, core_radius_voxels: float, where: str) -> NDArray[np.int64]:
+        # a coarse voxel less than the radius: the distance is to centres of coarse voxels
+        level = max(1, int(_STEP * (core_radius_voxels / self._factor - 1.0)))
+        if (level, where) not in self._candidates:
+            possible = self._distance >= level
+            if self._compartments is not None and where:
+                possible &= self._compartments == (1 if where == "vesicle" else 0)
+            self._candidates[level, where] = np.flatnonzero(possible)
+        return self._candidates[level, where]
+
+
+@njit(cache=True)
+def _coarse_distance(code, factor, closed):  # type: ignore[no-untyped-def]
+    """Return chamfer distances (z, y, x), in thirds of a coarse voxel, to what is at least half filled.
+
+    Closed faces count as filled, open faces as free.
+    """
+    nz, ny, nx = (
+        (code.shape[0] - 1) // factor + 1,
+        (code.shape[1] - 1) // factor + 1,
+        (code.shape[2] - 1) // factor + 1,
+    )
+    padded = np.full((nz + 2, ny + 2, nx + 2), np.uint16(_FAR))
+    if closed[0]:
+        padded[0], padded[nz + 1] = 0, 0
+    if closed[1]:
+        padded[:, 0], padded[:, ny + 1] = 0, 0
+    if closed[2]:
+        padded[:, :, 0], padded[:, :, nx + 1] = 0, 0
+    for z in range(nz):
+        for y in range(ny):
+            for x in range(nx):
+                filled, total = 0, 0
+                for i in range(z * factor, min((z + 1) * factor, code.shape[0])):
+                    for j in range(y * factor, min((y + 1) * factor, code.shape[1])):
+                        for k in range(x * factor, min((x + 1) * factor, code.shape[2])):
+                            filled += code[i, j, k] != 0
+                            total += 1
+                if 2 * filled > total:
+                    padded[z + 1, y + 1, x + 1] = 0
+    for z in range(1, nz + 1):
+        for y in range(1, ny + 1):
+            for x in range(1, nx + 1):
+                best = padded[z, y, x]
+                if best == 0:
+                    continue
+                best = min(best, padded[z, y, x - 1] + 3)
+                for k in range(-1, 2):
+                    best = min(best, padded[z, y - 1, x + k] + 3 + abs(k))
+                    best = min(best, padded[z - 1, y - 1, x + k] + 4 + abs(k))
+                    best = min(best, padded[z - 1, y, x + k] + 3 + abs(k))
+                    best = min(best, padded[z - 1, y + 1, x + k] + 4 + abs(k))
+                padded[z, y, x] = best
+    for z in range(nz, 0, -1):
+        for y in range(ny, 0, -1):
+            for x in range(nx, 0, -1):
+                best = padded[z, y, x]
+                if best == 0:
+                    continue
+                best = min(best, padded[z, y, x + 1] + 3)
+                for k in range(-1, 2):
+                    best = min(best, padded[z, y + 1, x + k] + 3 + abs(k))
+                    best = min(best, padded[z + 1, y + 1, x + k] + 4 + abs(k))
+                    best = min(best, padded[z + 1, y, x + k] + 3 + abs(k))
+                    best = min(best, padded[z + 1, y - 1, x + k] + 4 + abs(k))
+                padded[z, y, x] = best
+    return padded[1 : nz + 1, 1 : ny + 1, 1 : nx + 1].copy()

@@ -1,0 +1,340 @@
+"""Composing a specimen: carbon, membranes, filaments, particles, beads, ice, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cts.bead import BEAD_STRUCTURE, add_beads, add_contamination
+from cts.canvas import Canvas
+from cts.carbon import add_carbon
+from cts.config.specimen import FilamentConfig, LayerConfig, SpecimenConfig
+from cts.config.structures import StructureRow
+from cts.filament import PlacedFilament, Repeat, bundle_offsets, place_filaments
+from cts.ice import vitreous_ice
+from cts.membrane_field import MembraneField, place_membranes
+from cts.microtubule import microtubule_lattice
+from cts.particles import PlacementRules, Species, place_particles, share_attempts
+from cts.placement import Body, Placed, make_body
+from cts.potential import RenderedStructure
+from cts.timings import Timings
+from tomoio import ClassTable
+from tomoio.config import resolve
+from tomoio.randomness import generator
+
+MEMBRANE_CLASS = "membrane"
+_FILAMENT_PLACEMENTS = ("filament", "microtubule")
+# 1.21 Å³/Da of excluded volume: what fills a share of 1 weighs so much
+_MG_PER_ML_FILLED = 1660.5 / 1.21
+
+
+@dataclass(frozen=True)
+class SpecimenModel:
+    """A finished specimen: volumes (z, y, x), lists, and figures for the manifest."""
+
+    model: NDArray[np.float32]
+    atlas: NDArray[np.uint8]
+    instances: NDArray[np.int32]
+    membrane_distance_angstrom: NDArray[np.float32] | None
+    particles: list[Placed]
+    filaments: list[PlacedFilament]
+    statistics: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A species of a layer before it is rendered: its row, the number of its layer, its attempts."""
+
+    row: StructureRow
+    layer: int
+    attempts: int
+
+
+def draw_configuration(config: SpecimenConfig, rng: np.random.Generator) -> SpecimenConfig:
+    """Draw what holds for the whole tomogram; what is drawn for each object keeps its ranges."""
+    for_each = {"membranes": (), "filaments": (), "beads": None, "contamination": None}
+    drawn = resolve(config.model_copy(update=for_each), rng)
+    return drawn.model_copy(update={name: getattr(config, name) for name in for_each})
+
+
+def choose_species(
+    config: SpecimenConfig, rows: Sequence[StructureRow], rng: np.random.Generator
+) -> list[Chosen]:
+    """Choose the structures of each layer, and share the layer's attempts among them.
+
+    Raises
+    ------
+    ValueError
+        If a layer names an unknown structure or finds none, or a filament group names none or another kind.
+    """
+    table = {row.structure_id: row for row in rows}
+    _check_filaments(config, table)
+    chosen = []
+    for number, layer in enumerate(config.layers):
+        pool = _pool(config, layer, table)
+        if layer.draw is not None:
+            # membrane proteins do not compete with what floats
+            bound = [row for row in pool if row.placement == "membrane"]
+            free = [row for row in pool if row.placement != "membrane"]
+            if layer.draw > len(free):
+                raise ValueError(
+                    f"{config.structures}: layer {layer.name}: {len(free)} structures; wanted {layer.draw}"
+                )
+            picked = sorted(rng.choice(len(free), size=layer.draw, replace=False).tolist())
+            pool = bound + [free[index] for index in picked]
+        shares = share_attempts(layer.attempts, len(pool))
+        chosen += [Chosen(row, number, share) for row, share in zip(pool, shares, strict=True) if share]
+    return chosen
+
+
+def build_specimen(
+    config: SpecimenConfig,
+    chosen: Sequence[Chosen],
+    rows: Mapping[str, StructureRow],
+    rendered: Mapping[str, tuple[RenderedStructure, ...]],
+    classes: ClassTable,
+    *,
+    seed: int,
+    tomogram_id: str,
+    timings: Timings,
+) -> SpecimenModel:
+    """Build a specimen.
+
+    Parameters
+    ----------
+    config
+        What `draw_configuration` returned.
+    chosen
+        What `choose_species` returned.
+    rows
+        Structures table by structure id.
+    rendered
+        Rendered conformers of everything that is placed, by structure id.
+    classes
+        Class table; labels are looked up by name.
+    seed, tomogram_id
+        They fix every random number.
+    timings
+        Gets the seconds of each step.
+    """
+
+    def stage(name: str) -> np.random.Generator:
+        return generator(seed, tomogram_id, name)
+
+    canvas = Canvas(config.shape_voxels, config.pixel_size_angstrom, _closed_faces(config))
+    if config.carbon is not None:
+        with timings.of("carbon"):
+            add_carbon(canvas, config.carbon, stage("carbon"))
+    with timings.of("membranes"):
+        membranes = place_membranes(
+            canvas, config.membranes, stage("membranes"), keep_distance=config.write_membrane_distance
+        )
+    with timings.of("filaments"):
+        filaments = _place_filaments(canvas, config, rows, rendered, stage("filaments"))
+    with timings.of("particles"):
+        species = [_species(item, rendered[item.row.structure_id]) for item in chosen]
+        particles = place_particles(canvas, species, membranes, _rules(config), stage("particles"))
+    with timings.of("beads"):
+        particles += _place_artefacts(canvas, config, stage("beads"))
+    with timings.of("ice"):
+        ice = vitreous_ice(config.ice, canvas.shape, canvas.pixel_size_angstrom, stage("ice"))
+    with timings.of("labels"):
+        protein_share = float(np.minimum(canvas.occupancy, 1).mean(dtype=np.float64))
+        labels = {entry.name: entry.label for entry in classes}
+        model, atlas, instances = canvas.finish(ice, labels, _membrane_label(classes, membranes))
+    return SpecimenModel(
+        model=model,
+        atlas=atlas,
+        instances=instances,
+        membrane_distance_angstrom=membranes.distance_angstrom,
+        particles=particles,
+        filaments=filaments,
+        statistics={
+            "filled_fraction": round(canvas.filled_fraction, 4),
+            "excluded_volume_fraction": round(protein_share, 4),
+            "objects_mg_per_ml": round(protein_share * _MG_PER_ML_FILLED, 1),
+            "objects": canvas.instances,
+            "membranes": membranes.records,
+            "filaments": _count([f.points[0].structure_id for f in filaments]),
+            "gold_beads": sum(item.structure_id == BEAD_STRUCTURE for item in particles),
+            "species": [
+                {
+                    "structure_id": own.structure_id,
+                    "layer": config.layers[own.layer].name,
+                    "attempts": own.attempts,
+                    "placed": own.placed,
+                }
+                for own in species
+            ],
+        },
+    )
+
+
+def filament_structures(config: SpecimenConfig) -> list[str]:
+    """Return the structure ids that the filament groups use, each once."""
+    names = [name for group in config.filaments for name in (group.structure, group.mixed_with) if name]
+    return list(dict.fromkeys(names))
+
+
+def make_repeat(row: StructureRow, bodies: tuple[Body, ...], protofilaments: int) -> Repeat:
+    """Return the repeat unit that a row of the structures table describes."""
+    rise = float(row.rise_angstrom or 0)
+    if row.placement == "microtubule":
+        lattice = microtubule_lattice(protofilaments, rise)
+        rotations, positions, twist = lattice.rotations, lattice.positions_angstrom, lattice.twist_deg
+    else:
+        rotations, positions, twist = np.eye(3)[None], np.zeros((1, 3)), float(row.twist_deg or 0)
+    return Repeat(
+        structure_id=row.structure_id,
+        class_name=row.classes[0],
+        bodies=bodies,
+        rotations=rotations,
+        positions_angstrom=positions,
+        rise_angstrom=rise,
+        twist_deg=twist,
+        protofilaments=protofilaments if row.placement == "microtubule" else 0,
+    )
+
+
+def _closed_faces(config: SpecimenConfig) -> tuple[bool, bool, bool]:
+    return {
+        "none": (False, False, False),
+        "sides": (True, False, False),
+        "tube": (True, True, False),
+        "box": (True, True, True),
+    }[config.constraint]
+
+
+def _pool(
+    config: SpecimenConfig, layer: LayerConfig, table: Mapping[str, StructureRow]
+) -> list[StructureRow]:
+    for name in layer.structures:
+        if name not in table:
+            raise ValueError(f"{config.structures}: layer {layer.name}: no structure {name!r} in the table")
+    if layer.structures:
+        pool = [table[name] for name in layer.structures]
+    else:
+        pool = [
+            row for row in table.values() if layer.role in (None, row.role) and layer.size in (None, row.size)
+        ]
+    pool = [row for row in pool if row.placement not in _FILAMENT_PLACEMENTS]
+    if layer.structures and len(pool) < len(layer.structures):
+        raise ValueError(f"layer {layer.name} names a filament; wanted it under filaments")
+    return pool
+
+
+def _check_filaments(config: SpecimenConfig, table: Mapping[str, StructureRow]) -> None:
+    for name in filament_structures(config):
+        if name not in table:
+            raise ValueError(f"{config.structures}: filaments: no structure {name!r} in the table")
+        if table[name].placement not in _FILAMENT_PLACEMENTS:
+            raise ValueError(
+                f"{config.structures}: {name} has placement {table[name].placement}; "
+                f"wanted {' or '.join(_FILAMENT_PLACEMENTS)}"
+            )
+
+
+def _species(item: Chosen, conformers: tuple[RenderedStructure, ...]) -> Species:
+    return Species(
+        structure_id=item.row.structure_id,
+        layer=item.layer,
+        placement=item.row.placement,
+        is_large=item.row.size == "large",
+        conformers=conformers,
+        attempts=item.attempts,
+    )
+
+
+def _rules(config: SpecimenConfig) -> PlacementRules:
+    return PlacementRules(
+        tolerance=config.overlap_tolerance,
+        positions=config.positions_per_attempt,
+        bundle_members=config.bundle_members,
+        cluster_members=config.cluster_members,
+        density=config.density,
+        layer_occupancies=tuple(layer.occupancy for layer in config.layers),
+    )
+
+
+def _place_filaments(
+    canvas: Canvas,
+    config: SpecimenConfig,
+    rows: Mapping[str, StructureRow],
+    rendered: Mapping[str, tuple[RenderedStructure, ...]],
+    rng: np.random.Generator,
+) -> list[PlacedFilament]:
+    """Place the filaments of all groups in turn, so that none is starved."""
+    bodies = {
+        name: tuple(make_body(conformer, number) for number, conformer in enumerate(rendered[name]))
+        for name in filament_structures(config)
+    }
+    turns = [
+        ((attempt + 0.5) / count, number)
+        for number, group in enumerate(config.filaments)
+        if (count := resolve(group, rng).count)
+        for attempt in range(count)
+    ]
+    placed: list[PlacedFilament] = []
+    bundle = 0
+    for _, number in sorted(turns):
+        group = resolve(config.filaments[number], rng)
+        bundle += group.bundle is not None
+        placed += _place_one(canvas, config, group, rows, bodies, bundle, rng)
+    return placed
+
+
+def _place_one(
+    canvas: Canvas,
+    config: SpecimenConfig,
+    group: FilamentConfig,
+    rows: Mapping[str, StructureRow],
+    bodies: Mapping[str, tuple[Body, ...]],
+    bundle: int,
+    rng: np.random.Generator,
+) -> list[PlacedFilament]:
+    row = rows[group.structure]
+    names = [group.structure] + ([group.mixed_with] if group.mixed_with else [])
+    repeats = [make_repeat(rows[name], bodies[name], group.protofilaments) for name in names]
+    length_nm = (
+        group.length_nm if group.length_nm is not None else rng.uniform(*(row.length_nm or (100, 100)))
+    )
+    persistence_um = group.persistence_length_um or row.persistence_length_um
+    offsets = np.zeros((1, 2))
+    if group.bundle is not None:
+        offsets = bundle_offsets(group.bundle.filaments, group.bundle.spacing_angstrom)
+    return place_filaments(
+        canvas,
+        repeats,
+        length_angstrom=length_nm * 10,
+        persistence_angstrom=persistence_um * 1e4,
+        mixed_share=group.mixed_share,
+        stretch_angstrom=group.stretch_nm * 10,
+        offsets_angstrom=offsets,
+        bundle=bundle if group.bundle is not None else 0,
+        positions_per_try=config.positions_per_attempt,
+        tolerance=config.overlap_tolerance,
+        rng=rng,
+    )
+
+
+def _place_artefacts(canvas: Canvas, config: SpecimenConfig, rng: np.random.Generator) -> list[Placed]:
+    beads: list[Placed] = []
+    if config.beads is not None:
+        count = resolve(config.beads, rng).count
+        beads = add_beads(
+            canvas, config.beads, count, config.positions_per_attempt, config.overlap_tolerance, rng
+        )
+    if config.contamination is not None:
+        add_contamination(canvas, config.contamination, resolve(config.contamination, rng).count, rng)
+    return beads
+
+
+def _membrane_label(classes: ClassTable, membranes: MembraneField) -> int:
+    return classes.label_of(MEMBRANE_CLASS) if membranes.bilayers else 0
+
+
+def _count(names: Sequence[str]) -> dict[str, int]:
+    return {name: names.count(name) for name in dict.fromkeys(names)}
