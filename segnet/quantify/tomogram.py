@@ -67,6 +67,11 @@ class MeasuredTomogram:
         return (int(np.prod(self.shape)) - self.ignored_voxels) * (self.voxel_nm / 1000) ** 3
 
 
+def tomogram_id_of(path: Path) -> str:
+    """Return the tomogram id of a label volume: its file name without ``.mrc`` and ``_labels``."""
+    return path.name.removesuffix(".gz").removesuffix(".mrc").removesuffix("_labels")
+
+
 class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
