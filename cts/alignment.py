@@ -292,7 +292,8 @@ def with_ctf(images: tuple[AlignedImage, ...], path: Path, n_images: int) -> tup
     """Add defocus (and exposure, where the file has it) from a file in the order of the stack.
 
     ``.txt`` CTFFIND4, ``.defocus`` IMOD, ``.star`` RELION 5, or a table (.tsv) with ``defocus_um`` and
-    perhaps ``astigmatism_um``, ``astigmatism_angle_deg``, ``phase_shift_deg``, ``prior_exposure_e_per_angstrom2``.
+    perhaps ``astigmatism_um``, ``astigmatism_angle_deg``, ``phase_shift_deg``,
+    ``prior_exposure_e_per_angstrom2``.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; wanted defocus values")
@@ -352,7 +353,7 @@ def read_imod_defocus(path: Path, n_images: int) -> tuple[CtfEstimate, ...]:
     """Read IMOD's .defocus (nm), versions 2 and 3, interpolated between the views that it gives.
 
     https://bio3d.colorado.edu/imod/doc/man/ctfphaseflip.html: version 3 starts with a line of flags, of which
-    1 says that astigmatism is there, 2 that its angle is in radians, 4 phase shift, 8 that this is in radians.
+    1 says that astigmatism is there, 2 that its angle is in radians, 4 phase shift, 8 that it is in radians.
     """
     lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     try:

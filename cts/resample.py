@@ -10,6 +10,7 @@ from scipy.fft import irfft2, rfft2
 
 from cts.projection import Doubles, Floats
 
+_FADE = 24.0  # pixels over which an image fades into its mean beyond its edges: no step for the ramp filter
 _MARGIN = 16  # pixels of mirrored image on each side, which take the seam of the periodic transform
 
 
@@ -25,7 +26,7 @@ def _cubic(t: float) -> tuple[float, float, float, float]:
 
 
 @njit(cache=True)
-def _sample(image: Floats, inverse: Doubles, shift: Doubles, out: Floats) -> None:
+def _sample(image: Floats, inverse: Doubles, shift: Doubles, mean: float, out: Floats) -> None:
     ny, nx = image.shape
     height, width = out.shape
     for row in range(height):
@@ -43,19 +44,22 @@ def _sample(image: Floats, inverse: Doubles, shift: Doubles, out: Floats) -> Non
                 for j in range(4):
                     part += across[j] * image[line, min(max(left - 1 + j, 0), nx - 1)]
                 total += up[i] * part
-            out[row, column] = total
+            outside = max(max(-u, u - (nx - 1)), max(-v, v - (ny - 1)))
+            share = min(max(outside / _FADE, 0.0), 1.0)
+            out[row, column] = (1.0 - share) * total + share * mean
 
 
 def align_image(image: Floats, matrix: Doubles, shift_px: Doubles) -> Floats:
     """Return the aligned image: x_aligned = matrix (x_raw - centre) + shift, centre to centre.
 
-    Beyond the raw image's edges its edge pixels go on. Where the matrix turns by more than 45 degrees the
-    result is as wide as the raw image is high.
+    Beyond the raw image's edges its edge pixels fade into its mean. Where the matrix turns by more than
+    45 degrees the result is as wide as the raw image is high.
     """
     if np.array_equal(matrix, np.eye(2)) and not np.any(shift_px):
         return image
     out = np.empty(aligned_shape((image.shape[0], image.shape[1]), matrix), np.float32)
-    _sample(image, np.linalg.inv(matrix), np.asarray(shift_px, np.float64), out)
+    mean = float(image.mean(dtype=np.float64))
+    _sample(image, np.linalg.inv(matrix), np.asarray(shift_px, np.float64), mean, out)
     return out
 
 

@@ -7,7 +7,8 @@ tilt the +x side is further from the source; where a microscope counts angles th
 --invert-angles, or everything comes out as its mirror image.
 
 examples:
-  cts reconstruct tiltseries.mrc --angles tiltseries.tlt --thickness-angstrom 500 --normalise mean -o tomogram.mrc
+  cts reconstruct tiltseries.mrc --angles tiltseries.tlt --normalise mean \\
+      --thickness-angstrom 500 -o tomogram.mrc
   cts reconstruct TS_01.mrc --angles TS_01.rawtlt --transforms TS_01.xf --invert-angles \\
       --thickness-angstrom 2400 --output-pixel-size-angstrom 14 -o TS_01_14A.mrc
 """
@@ -16,8 +17,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-_CONFIGURED = {
+_CONFIGURED: dict[str, dict[str, Any]] = {
     "thickness_angstrom": {"type": float, "required": True, "help": "thickness of the tomogram, Å"},
     "output_pixel_size_angstrom": {
         "type": float,
@@ -75,8 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ctf",
         type=Path,
         metavar="FILE",
-        help="defocus of the images, for phase flipping strip by strip: CTFFIND4 .txt, IMOD .defocus, .star, or "
-        ".tsv with defocus_um",
+        help="defocus of the images, for phase flipping strip by strip: CTFFIND4 .txt, IMOD .defocus, .star, "
+        "or .tsv with defocus_um",
     )
     for name, options in _CONFIGURED.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
@@ -103,7 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.ctf is not None and not arguments.no_phase_flip:
         values["ctf_correction"] = "phase_flip"
     config = parse_config(values, StackReconstructionConfig, "cts reconstruct")
-    files = {
+    files: dict[str, Any] = {
         "transforms": arguments.transforms,
         "ctf": arguments.ctf,
         "tilt_axis_deg": arguments.tilt_axis_deg,
