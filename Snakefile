@@ -14,6 +14,7 @@ include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/real.smk"
 include: "workflow/rules/rounds.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/experiments.smk"
 
 
 rule all:

@@ -73,6 +73,14 @@ def save_checkpoint(
     save_tensors(folder / CHECKPOINT, tensors, metadata=metadata, overwrite=True)
 
 
+def is_checkpoint_of(folder: Path, identity: str) -> bool:
+    """Return whether a folder holds a checkpoint of this very training."""
+    if not (folder / CHECKPOINT).exists():
+        return False
+    with safe_open(folder / CHECKPOINT, framework="pt") as file:
+        return (file.metadata() or {}).get("identity") == identity
+
+
 def load_checkpoint(
     folder: Path, networks: dict[str, nn.Module], optimiser: torch.optim.Optimizer, identity: str
 ) -> tuple[Progress, dict[str, Tensor]]:

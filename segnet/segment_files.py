@@ -55,11 +55,12 @@ class Job:
     output_dir: Path
     config: SegmentationConfig
     pixel_size_angstrom: float | None
+    name: str = ""
 
     @property
     def stem(self) -> str:
-        """File name without suffix: what the names of the results start with."""
-        return self.tomogram.name.removesuffix(".gz").removesuffix(".bz2").rpartition(".")[0]
+        """What the names of the results start with: ``name``, or the file name without suffix."""
+        return self.name or self.tomogram.name.removesuffix(".gz").removesuffix(".bz2").rpartition(".")[0]
 
     @property
     def labels(self) -> Path:
@@ -107,6 +108,7 @@ def segment_tomograms(
     output_dir: Path | str,
     config: SegmentationConfig,
     *,
+    names: Sequence[str] | None = None,
     pixel_size_angstrom: float | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
@@ -125,6 +127,8 @@ def segment_tomograms(
         ``{stem}_probability_{class}.mrc`` and ``{stem}_uncertainty.mrc`` (float16), all on the tomogram's grid.
     config
         What to do and what to write.
+    names
+        What the results of each tomogram are called in place of ``{stem}``.
     pixel_size_angstrom
         Overrides the headers of all tomograms.
     overwrite
@@ -142,8 +146,8 @@ def segment_tomograms(
         If a file is missing or unreadable. All are checked before the first is segmented.
     """
     jobs = [
-        Job(Path(tomogram), Path(model_dir), Path(output_dir), config, pixel_size_angstrom)
-        for tomogram in tomograms
+        Job(Path(tomogram), Path(model_dir), Path(output_dir), config, pixel_size_angstrom, name)
+        for tomogram, name in zip(tomograms, names or [""] * len(tomograms), strict=True)
     ]
     _check_jobs(jobs, read_card(model_dir))
     waiting = [job for job in jobs if not job.is_done()]

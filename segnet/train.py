@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from segnet.augmentation import affine_margin, rotate_and_scale, vary
-from segnet.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
+from segnet.checkpoint import CHECKPOINT, Progress, is_checkpoint_of, load_checkpoint, save_checkpoint
 from segnet.config.training import TrainingConfig
 from segnet.dataset import Part, read_parts, trained_classes
 from segnet.devices import cpu_threads, package_versions, pick_device, pick_precision, processor_name
@@ -76,7 +76,7 @@ def train(
         Go on from the checkpoint in ``output_dir``, if there is one: the result is that of a training that
         was never interrupted.
     overwrite
-        Replace a model that is there.
+        Replace a model that is there; with ``resume`` also the checkpoint of another training.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def train(
     with cpu_threads(config.threads), join_team(config.device) as team:
         parts, held_out = _read_data(config, blocks, validation, classes)
         training = Training(config, parts, held_out, trained_classes(classes, config.merge), seed, team)
-        if resume and (output_dir / CHECKPOINT).exists():
+        if resume and _should_load(output_dir, training.identity, overwrite):
             training.load(output_dir)
         with signals_set_event() as interrupted:
             training.run(output_dir, interrupted)
@@ -101,6 +101,11 @@ def train(
             training.save(output_dir)
             _write_manifest(output_dir, training, [*blocks, *validation])
         team.wait()
+
+
+def _should_load(folder: Path, identity: str, overwrite: bool) -> bool:
+    """Where another training may not be replaced, loading its checkpoint says what differs."""
+    return (folder / CHECKPOINT).exists() and (not overwrite or is_checkpoint_of(folder, identity))
 
 
 def _read_data(

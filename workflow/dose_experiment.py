@@ -74,7 +74,9 @@ def collect_scores(
     return rows
 
 
-def plot_scores(rows: Sequence[Mapping[str, object]], networks: Mapping[str, Sequence[float]], output: Path) -> None:
+def plot_scores(
+    rows: Sequence[Mapping[str, object]], networks: Mapping[str, Sequence[float]], output: Path
+) -> None:
     """Plot Dice against dose, one line a network."""
     figure = Figure(figsize=(6, 4))
     axis = figure.subplots()

@@ -65,7 +65,15 @@ def _download(archive: Archive, path: Path) -> None:
         requirements.write_text(
             f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n", encoding="utf-8"
         )
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
         command += ["--no-binary", archive.package, "--require-hashes", "--retries", "2"]
         command += ["-r", str(requirements), "-d", scratch]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

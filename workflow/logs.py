@@ -21,9 +21,7 @@ def log_to(path: str) -> None:
     sys.excepthook = _log_exception
 
 
-def _log_exception(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
+def _log_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     logging.getLogger("workflow").error("failed", exc_info=(kind, error, trace))
     if isinstance(error, ValueError | OSError):
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -14,7 +14,7 @@ from cts.config.specimen import SpecimenConfig
 from cts.config.structures import StructureRow, read_structure_table
 from segnet.config.quantification import QuantificationConfig
 from segnet.config.rounds import RoundsConfig
-from segnet.config.segmentation import SegmentationConfig
+from segnet.config.segmentation import ScoringConfig, SegmentationConfig
 from segnet.config.training import BlockConfig, TrainingConfig
 from segnet.rounds.corrections import Correction, read_corrections
 from segnet.rounds.regions import Region, read_regions
@@ -22,6 +22,7 @@ from segnet.rounds.tomograms import TomogramRow, read_tomograms
 from tomoio import ClassTable, read_class_table
 from tomoio.config import Strict, parse_config
 from workflow.fetch import Archive
+
 
 class SyntheticConfig(Strict):
     """How many synthetic tomograms there are; each draws its own numbers from the ranges."""
@@ -52,7 +53,9 @@ class PipelineConfig(Strict):
     regions: Path = Field(Path("config/regions.tsv"), description="Table of regions to correct")
     corrections: Path = Field(Path("config/corrections.tsv"), description="Table of corrected regions")
     structure_store: Path = Field(Path("resources/structures"), description="Where downloads are kept")
-    synthetic: SyntheticConfig = Field(SyntheticConfig(), description="Number and seeds of synthetic tomograms")
+    synthetic: SyntheticConfig = Field(
+        SyntheticConfig(), description="Number and seeds of synthetic tomograms"
+    )
     specimen: SpecimenConfig = Field(description="What is modelled")
     simulation: SimulationConfig = Field(description="How it is imaged and reconstructed")
     blocks: BlockConfig = Field(BlockConfig(), description="How tomograms become training blocks")
@@ -61,8 +64,11 @@ class PipelineConfig(Strict):
     quantification: QuantificationConfig = Field(
         QuantificationConfig(), description="What is counted and measured"
     )
+    scoring: ScoringConfig = Field(ScoringConfig(), description="How labels are compared")
     rounds: RoundsConfig = Field(description="Rounds of co-training: their order, crops and proposals")
-    archives: dict[str, Archive] = Field(default_factory=dict, description="Published archives with real data")
+    archives: dict[str, Archive] = Field(
+        default_factory=dict, description="Published archives with real data"
+    )
     tilt_series: dict[str, TiltSeriesConfig] = Field(
         default_factory=dict, description="Real tilt series to reconstruct, by tomogram_id"
     )
@@ -142,9 +148,13 @@ def _check_files(pipeline: PipelineConfig, tables: Tables) -> None:
                 raise FileNotFoundError(f"tilt_series.{name}: {path}: no such file")
     for tomogram in tables.tomograms:
         if tomogram.tomogram_id not in pipeline.tilt_series and not tomogram.path.is_file():
-            raise FileNotFoundError(f"{pipeline.tomograms}: {tomogram.tomogram_id}: {tomogram.path}: no such file")
+            raise FileNotFoundError(
+                f"{pipeline.tomograms}: {tomogram.tomogram_id}: {tomogram.path}: no such file"
+            )
         if tomogram.tomogram_id in pipeline.all_tomograms:
-            raise ValueError(f"{pipeline.tomograms}: {tomogram.tomogram_id} is the name of a synthetic tomogram")
+            raise ValueError(
+                f"{pipeline.tomograms}: {tomogram.tomogram_id} is the name of a synthetic tomogram"
+            )
 
 
 def _check_rounds(pipeline: PipelineConfig, tables: Tables) -> None:

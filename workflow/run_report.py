@@ -18,7 +18,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tomoio import IGNORE, ClassTable, VolumeReader, __version__, new_file
+from tomoio import IGNORE, ClassTable, VolumeReader, __version__, new_file, read_manifest
 from tomoio.tables import read_table
 
 matplotlib.use("Agg")
@@ -125,7 +125,9 @@ def _draw_synthetic(case: SyntheticCase, classes: ClassTable) -> Figure:
     depth, width = slices[0][1].shape
     height = slices[0][0].shape[0]
     figure = Figure(figsize=(16, 16 / 4 * (height + depth) / width + 0.6))
-    axes = figure.subplots(2, 4, gridspec_kw={"height_ratios": [height, depth], "hspace": 0.03, "wspace": 0.03})
+    axes = figure.subplots(
+        2, 4, gridspec_kw={"height_ratios": [height, depth], "hspace": 0.03, "wspace": 0.03}
+    )
     for i, (title, _) in enumerate(columns):
         style = _image_style(slices[i][0], None if i < 2 else classes)
         for axis, image in zip(axes[:, i], slices[i], strict=True):
@@ -153,7 +155,9 @@ def _real_pictures(case: RealCase, classes: ClassTable) -> tuple[str, str]:
     pictures = []
     for overlay in (False, True):
         figure = Figure(figsize=(8, 8 * (xy.shape[0] + xz.shape[0]) / xy.shape[1]))
-        axes = figure.subplots(2, 1, gridspec_kw={"height_ratios": [xy.shape[0], xz.shape[0]], "hspace": 0.02})
+        axes = figure.subplots(
+            2, 1, gridspec_kw={"height_ratios": [xy.shape[0], xz.shape[0]], "hspace": 0.02}
+        )
         for axis, image, labels in zip(axes, (xy, xz), (labels_xy, labels_xz), strict=True):
             axis.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
             if overlay:
@@ -233,3 +237,25 @@ def _drawn_table(drawn: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], lis
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
+
+def drawn_values(manifests: Sequence[Path | str]) -> dict[str, dict[str, Any]]:
+    """Return the values that each tomogram drew, by dotted key, from its manifests.
+
+    The manifests lie in ``{tomogram}/{step}/manifest.json``.
+    """
+    drawn: dict[str, dict[str, Any]] = {}
+    for path in map(Path, manifests):
+        manifest = read_manifest(path)
+        values = drawn.setdefault(path.parent.parent.name, {})
+        values["seed"] = manifest["seed"]
+        values.update(_flatten(manifest["configuration"], ""))
+    return drawn
+
+
+def _flatten(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(
+            _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        )
+    return flat

@@ -60,11 +60,14 @@ def test_an_unknown_class_in_structures_is_named(project):
 
 def test_the_default_and_the_paper_scale_plan(tmp_path):
     project = make_project(tmp_path)
-    for name in ("config.yaml", "neuralseg.yaml"):
-        shutil.copy(ROOT / "config" / name, project / "config" / name)
+    shutil.copytree(ROOT / "config", project / "config", dirs_exist_ok=True)
+    jobs = planned(project)
+    assert jobs["fetch_EMPIAR_10499"] == jobs["reconstruct_TS_01"] == jobs["train"] == 1
+    assert jobs["model_tomogram"] == jobs["simulate_tomogram"] == 5
     jobs = planned(project, "--configfile", "config/neuralseg.yaml")
     assert jobs["model_tomogram"] == jobs["simulate_tomogram"] == 12
     assert jobs["train"] == 9
+    assert planned(project, "experiment_dose")["dose_train"] == 3
 
 
 def test_the_slurm_profile_plans_the_same_jobs(tmp_path):

@@ -135,18 +135,20 @@ use rule segment as dose_segment with:
         "Segmenting {wildcards.tomogram} at {wildcards.dose} e/Å² with the network {wildcards.network}"
 
 
-rule dose_score:
+use rule score_unseen as dose_score with:
     input:
-        prediction=rules.dose_segment.output.labels,
+        prediction=f"{DOSE}/segmentations/{{network}}/{{dose}}/{{tomogram}}_labels.mrc",
         truth=f"{DOSE}/specimens/{{tomogram}}/atlas.mrc",
         classes=pipeline.classes,
     output:
         table=f"{DOSE}/scores/{{network}}/{{dose}}/{{tomogram}}.tsv",
+    params:
+        config=pipeline.scoring.model_dump(mode="json"),
+        round=lambda wildcards: wildcards.network,
+        domain="synthetic",
+        tomogram=lambda wildcards: wildcards.tomogram,
+        merge={},
     log:
         "logs/experiments/dose/score/{network}_{dose}_{tomogram}.log",
-    conda:
-        "../../envs/segnet.yaml"
     message:
-        "Scoring {input.prediction}"
-    script:
-        "../scripts/score_pair.py"
+        "Scoring the network {wildcards.network} at {wildcards.dose} e/Å²"

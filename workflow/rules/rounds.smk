@@ -27,17 +27,15 @@ def has_corrections(wildcards):
 
 rule corrections_block:
     input:
-        tomograms=lambda wildcards: [row.image_path for row in corrections_of(wildcards)],
+        images=lambda wildcards: [row.image_path for row in corrections_of(wildcards)],
         labels=lambda wildcards: [row.labels_path for row in corrections_of(wildcards)],
         classes=pipeline.classes,
     output:
         expand("results/rounds/{{round}}/corrections/{file}", file=BLOCK_FILES),
     params:
         config=pipeline.blocks.model_dump(mode="json"),
-        names=lambda wildcards: [row.region_id for row in corrections_of(wildcards)],
-        domains=lambda wildcards: [
-            "hard_negative" if row.role == "hard_negative" else "real" for row in corrections_of(wildcards)
-        ],
+        table=pipeline.corrections,
+        members=lambda wildcards: [(row.region_id, row.role) for row in corrections_of(wildcards)],
     log:
         "logs/rounds/{round}/corrections_block.log",
     conda:
@@ -45,7 +43,7 @@ rule corrections_block:
     message:
         "Normalising and concatenating the corrections up to round {wildcards.round}"
     script:
-        "../scripts/block.py"
+        "../scripts/corrections_block.py"
 
 
 rule train:
@@ -119,3 +117,166 @@ rule segment:
         "Segmenting {wildcards.tomogram} with the network of round {wildcards.round}"
     script:
         "../scripts/segment.py"
+
+
+# Scores: synthetic tomograms that no network sees, and real crops that are held out from every round.
+rule score_unseen:
+    input:
+        prediction="results/rounds/{round}/segmentations/{tomogram}_labels.mrc",
+        truth="results/synthetic/{tomogram}/model/atlas.mrc",
+        classes=pipeline.classes,
+    output:
+        table="results/rounds/{round}/scores/synthetic/{tomogram}.tsv",
+    params:
+        config=pipeline.scoring.model_dump(mode="json"),
+        round=lambda wildcards: wildcards.round,
+        domain="synthetic",
+        tomogram=lambda wildcards: wildcards.tomogram,
+        merge=pipeline.training.merge,
+    log:
+        "logs/rounds/{round}/score/{tomogram}.log",
+    conda:
+        "../../envs/segnet.yaml"
+    message:
+        "Scoring {wildcards.tomogram} in round {wildcards.round}"
+    script:
+        "../scripts/score.py"
+
+
+def held_out(region):
+    return next(row for row in held_out_corrections(tables.corrections) if row.region_id == region)
+
+
+use rule segment as segment_held_out with:
+    input:
+        tomogram=lambda wildcards: held_out(wildcards.tomogram).image_path,
+        card="results/rounds/{round}/model/model.json",
+    output:
+        labels="results/rounds/{round}/held_out/{tomogram}_labels.mrc",
+        uncertainty="results/rounds/{round}/held_out/{tomogram}_uncertainty.mrc",
+    params:
+        config=pipeline.segmentation.model_dump(mode="json"),
+        contrast=lambda wildcards: held_out_contrast(wildcards.tomogram),
+        pixel_size_angstrom=None,
+    log:
+        "logs/rounds/{round}/held_out/{tomogram}.log",
+    benchmark:
+        "logs/benchmarks/held_out/{round}/{tomogram}.tsv"
+
+
+def held_out_contrast(region):
+    tomogram = next((row.tomogram_id for row in tables.regions if row.region_id == region), "")
+    return getattr(real_tomogram(tomogram), "contrast", "dark")
+
+
+use rule score_unseen as score_held_out with:
+    input:
+        prediction="results/rounds/{round}/held_out/{tomogram}_labels.mrc",
+        truth=lambda wildcards: held_out(wildcards.tomogram).labels_path,
+        classes=pipeline.classes,
+    output:
+        table="results/rounds/{round}/scores/real/{tomogram}.tsv",
+    params:
+        config=pipeline.scoring.model_dump(mode="json"),
+        round=lambda wildcards: wildcards.round,
+        domain="real",
+        tomogram=lambda wildcards: wildcards.tomogram,
+        merge=pipeline.training.merge,
+    log:
+        "logs/rounds/{round}/score_held_out/{tomogram}.log",
+
+
+rule collect_scores:
+    input:
+        [f"results/rounds/{{round}}/scores/synthetic/{name}.tsv" for name in pipeline.test_tomograms],
+        [
+            f"results/rounds/{{round}}/scores/real/{row.region_id}.tsv"
+            for row in held_out_corrections(tables.corrections)
+        ],
+    output:
+        table="results/rounds/{round}/scores.tsv",
+    log:
+        "logs/rounds/{round}/collect_scores.log",
+    conda:
+        "../../envs/segnet.yaml"
+    message:
+        "Collecting the scores of round {wildcards.round}"
+    script:
+        "../scripts/collect_scores.py"
+
+
+# What to correct next.
+def segmentations_of(wildcards):
+    return [
+        f"results/rounds/{wildcards.round}/segmentations/{row.tomogram_id}_labels.mrc"
+        for row in round_tomograms(wildcards.round)
+    ]
+
+
+rule propose:
+    input:
+        labels=segmentations_of,
+        card="results/rounds/{round}/model/model.json",
+        classes=pipeline.classes,
+    output:
+        table="results/rounds/{round}/regions.tsv",
+    params:
+        config=pipeline.rounds.model_dump(mode="json", include={"sequence", "crop", "proposal"}),
+        segmentations="results/rounds/{round}/segmentations",
+        tomograms=pipeline.tomograms,
+        chosen=lambda wildcards: [row.tomogram_id for row in round_tomograms(wildcards.round)],
+        regions=pipeline.regions,
+        corrections=pipeline.corrections,
+    log:
+        "logs/rounds/{round}/propose.log",
+    benchmark:
+        "logs/benchmarks/propose/{round}.tsv"
+    conda:
+        "../../envs/segnet.yaml"
+    message:
+        "Ranking regions to correct after round {wildcards.round}"
+    script:
+        "../scripts/propose.py"
+
+
+rule crop:
+    input:
+        proposals=rules.propose.output.table,
+        card="results/rounds/{round}/model/model.json",
+    output:
+        done="results/rounds/{round}/to_correct/crops.txt",
+    params:
+        config=rules.propose.params.config,
+        segmentations="results/rounds/{round}/segmentations",
+        tomograms=pipeline.tomograms,
+    log:
+        "logs/rounds/{round}/crop.log",
+    conda:
+        "../../envs/segnet.yaml"
+    message:
+        "Cutting the regions to correct after round {wildcards.round}"
+    script:
+        "../scripts/crop.py"
+
+
+# What was found.
+rule quantify:
+    input:
+        labels=segmentations_of,
+        classes=pipeline.classes,
+    output:
+        summary="results/quantification/{round}/summary.md",
+    params:
+        config=pipeline.quantification.model_dump(mode="json"),
+        tomograms=lambda wildcards: [row.tomogram_id for row in round_tomograms(wildcards.round)],
+        groups=lambda wildcards: [row.group for row in round_tomograms(wildcards.round)],
+    log:
+        "logs/quantify/{round}.log",
+    benchmark:
+        "logs/benchmarks/quantify/{round}.tsv"
+    conda:
+        "../../envs/segnet.yaml"
+    message:
+        "Counting and measuring what round {wildcards.round} found"
+    script:
+        "../scripts/quantify.py"

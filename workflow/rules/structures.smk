@@ -5,7 +5,7 @@ rule fetch_structures:
     input:
         table=pipeline.specimen.structures,
         classes=pipeline.classes,
-        files=[row.file_path for row in tables.structures if row.file_path],
+        files=[row.source.removeprefix("file:") for row in tables.structures if row.source.startswith("file:")],
     output:
         manifest="results/structures/manifest.json",
     params:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from segnet.config.segmentation import SegmentationConfig
-from segnet.segment import segment_tomograms
+from segnet.segment_files import segment_tomograms
 from workflow.logs import log_to
 
 log_to(snakemake.log[0])
