@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 from tomoio.command import run_command_line
 
-VERBS = ("remap", "block", "train", "segment", "score", "propose", "crop", "correct", "accept", "quantify", "model-info")
+VERBS = (
+    "remap",
+    "block",
+    "train",
+    "segment",
+    "score",
+    "propose",
+    "crop",
+    "correct",
+    "accept",
+    "rounds",
+    "quantify",
+    "model-info",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

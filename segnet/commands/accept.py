@@ -5,11 +5,11 @@ of the crop's shape with its context slices), or layers over the network's label
 remove_CLASS and ignore, such as add_actin.nrrd. Hard negatives (ice, gold, carbon, fringes) need no labels:
 all of the region is background, apart from what an ignore layer covers.
 
-  segnet accept 1.1-r01
-  segnet accept 1.1-r01 fixed.nrrd --round 1.2 --annotator "A. Person"
-  segnet accept 1.1-r02 add_actin.tif remove_microtubule.tif ignore.tif
-  segnet accept 1.1-r03 --role held_out                # never trained on, scored after each round
-  segnet accept 3.1-r01 --role hard_negative --note "ice on the carbon edge"
+  segnet accept 1.1-7f3ac
+  segnet accept 1.1-7f3ac fixed.nrrd --round 1.2 --annotator "A. Person"
+  segnet accept 1.1-02b9e add_actin.tif remove_microtubule.tif ignore.tif
+  segnet accept 1.1-c41d0 --role held_out                # never trained on, scored after each round
+  segnet accept 3.1-9a650 --role hard_negative --note "ice on the carbon edge"
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Correct a region in napari, or from known truth with --oracle.
 
 Opens the crop with its image, the labels with class names and colours, and the network's uncertainty. Paint
-with the brush (2) and the fill bucket (4), pick a class with its number or from the list, undo with Ctrl-Z,
-and save with S. Work is saved to resources/corrections/in_progress and opened from there the next time;
-nothing counts before `segnet accept`. Needs: pip install "neuralseg[gui]"
+with the brush (2) and the fill bucket (4), pick a class from the list, undo with Ctrl-Z, and save with S.
+Work is saved to resources/corrections/in_progress and opened from there the next time; nothing counts before
+`segnet accept`. Needs: pip install "neuralseg[gui]"
 
-  segnet correct 1.1-r01
-  segnet correct 1.1-r01 --oracle atlas.mrc            # no window: labels from truth
+  segnet correct 1.1-7f3ac
+  segnet correct 1.1-7f3ac --oracle atlas.mrc            # no window: labels from truth
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A region is a row of regions.tsv or of the proposals of a round (results/rounds/
 REGION_image, REGION_labels, REGION_uncertainty and REGION.json in one folder. Five slices of image above and
 below are added as context; their labels are 255 (ignore) and stay so.
 
-  segnet crop 1.1-r01 1.1-r02
-  segnet crop 1.1-r01 -o crops --format nrrd          # for MITK, 3D Slicer or Amira
+  segnet crop 1.1-7f3ac 1.1-02b9e
+  segnet crop 1.1-7f3ac -o crops --format nrrd          # for MITK, 3D Slicer or Amira
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ in short pieces, places where another network (--other) says something else, and
 data. Writes ranked rows with a reason each, and a picture of each beside the table.
 
   segnet propose results/rounds/1.1/model results/rounds/1.1/segmentations -o results/rounds/1.1/regions.tsv
-  segnet crop 1.1-r01 1.1-r02
+  segnet crop 1.1-7f3ac 1.1-02b9e
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def build_viewer(
     layer.brush_size = 6
     layer.selected_label = classes.labels[min(1, len(classes.labels) - 1)]
     layer.preserve_labels = False
+    viewer.dims.axis_labels = ("z", "y", "x")
     viewer.dims.set_current_step(0, record.shape[0] // 2)
     viewer.layers.selection.active = layer
     viewer.window.add_dock_widget(_class_list(classes, layer), name="classes", area="right")

@@ -51,7 +51,7 @@ def draw_region(
     """Draw the central slice of a region: image, labels, uncertainty, and the labels from the side (x, z)."""
     from matplotlib.figure import Figure
 
-    image = _cut(region, tomogram, tomogram.path)
+    image = cut_region(region, tomogram, tomogram.path)
     stored = _read(region, tomogram, segmentations, "labels")
     labels = np.zeros(image.shape, np.uint8) if stored is None else stored.astype(np.uint8)
     uncertainty = _read(region, tomogram, segmentations, "uncertainty")
@@ -78,10 +78,11 @@ def draw_region(
 
 def _read(region: Region, tomogram: TomogramRow, folder: Path, kind: str) -> NDArray[Any] | None:
     path = segmentation_file(folder, tomogram, kind)
-    return _cut(region, tomogram, path) if path else None
+    return cut_region(region, tomogram, path) if path else None
 
 
-def _cut(region: Region, tomogram: TomogramRow, path: Path) -> NDArray[Any]:
+def cut_region(region: Region, tomogram: TomogramRow, path: Path) -> NDArray[Any]:
+    """Read a box of a volume that lies on the grid of a tomogram."""
     with VolumeReader(path, pixel_size_angstrom=tomogram.pixel_size_angstrom) as reader:
         slices = reader.read(region.z_start, region.z_start + region.z_size)
     return slices[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import logging
@@ -128,10 +129,7 @@ def propose_regions(
     if model_dir is not None and config.novelty_weight:
         known = describe_training_data(model_dir, classes, crop.size_voxels, config.binning)
     chosen = choose_windows(candidates, config, known, avoid)
-    return tuple(
-        _make_proposal(candidates, window, score, number, round_name, classes)
-        for number, (window, score) in enumerate(chosen, start=1)
-    )
+    return tuple(_make_proposal(candidates, window, score, round_name, classes) for window, score in chosen)
 
 
 def gather_candidates(
@@ -286,19 +284,26 @@ def _triple(values: NDArray[np.int64]) -> tuple[int, int, int]:
 
 
 def _make_proposal(
-    candidates: Candidates, window: int, score: float, number: int, round_name: str, classes: ClassTable
+    candidates: Candidates, window: int, score: float, round_name: str, classes: ClassTable
 ) -> Proposal:
     owner = int(candidates.owner[window])
     start, size = _triple(candidates.starts[window]), candidates.grids[owner].size
+    tomogram_id = candidates.maps[owner].tomogram.tomogram_id
     region = Region(
         round_name,
-        f"{round_name}-r{number:02d}",
-        candidates.maps[owner].tomogram.tomogram_id,
+        _region_id(round_name, tomogram_id, start, size),
+        tomogram_id,
         *start,
         *size,
         explain(candidates.criteria, window, classes),
     )
     return Proposal(region, score, float(candidates.criteria.error[window]))
+
+
+def _region_id(round_name: str, tomogram_id: str, start: Sequence[int], size: Sequence[int]) -> str:
+    """Return an id that stands for this box: when a round is made anew, an id never changes its meaning."""
+    box = "\0".join([tomogram_id, *map(str, [*start, *size])])
+    return f"{round_name}-{hashlib.sha256(box.encode()).hexdigest()[:5]}"
 
 
 def explain(criteria: Criteria, window: int, classes: ClassTable) -> str:
