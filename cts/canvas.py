@@ -239,10 +239,13 @@ def _add_object(volts, stamp, start, potential, occupancy, code, instance, stren
         for y in range(y0, y1):
             for x in range(x0, x1):
                 i, j, k = start[0] + z, start[1] + y, start[2] + x
-                potential[i, j, k] += volts[z, y, x]
+                if volts[z, y, x] != 0.0:
+                    potential[i, j, k] += volts[z, y, x]
                 share = stamp[z, y, x]
+                if share <= 0.0:
+                    continue
                 occupancy[i, j, k] += share
-                steps = int(min(max(share, 0.0), 2.0) * _STEPS + 0.5)
+                steps = int(min(share, 2.0) * _STEPS + 0.5)
                 if steps > strength[i, j, k]:
                     strength[i, j, k] = steps
                     instance[i, j, k] = own

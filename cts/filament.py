@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from cts.canvas import Canvas
-from cts.placement import Body, Footprint, Pose, add_poses, bounded, first_fit, footprint
+from cts.placement import Body, Footprint, Pose, add_poses, first_fit, footprint
 
 _TRIES_PER_FILAMENT = 60
 _SHORTENING = 0.93  # a filament that finds no room is tried again a little shorter ...
@@ -290,8 +290,16 @@ class _Course:
                 for conformer in np.unique(chosen):
                     own = chosen == conformer
                     body = repeat.bodies[conformer]
-                    parts.append(footprint(body, (self._frames[units] @ turn)[own], shifts[own]).offsets)
-        return bounded(np.concatenate(parts))
+                    parts.append(footprint(body, (self._frames[units] @ turn)[own], shifts[own]))
+        return Footprint(
+            np.concatenate([part.offsets for part in parts]),
+            np.stack(
+                [
+                    np.min([part.bounds[0] for part in parts], axis=0),
+                    np.max([part.bounds[1] for part in parts], axis=0),
+                ]
+            ),
+        )
 
     def _offsets(self, units: NDArray[np.int64], place_xyz: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((self._frames[units] @ place_xyz)[:, ::-1] / self._canvas.pixel_size_angstrom)
@@ -341,7 +349,7 @@ def _longest(canvas: Canvas, length_angstrom: float) -> float:
     """Cut a length to what can be seen, or to what fits where all faces are closed."""
     sizes = np.array(canvas.shape) * canvas.pixel_size_angstrom
     greatest = 0.9 * np.linalg.norm(sizes) if all(canvas.closed) else 2 * np.linalg.norm(sizes)
-    return float(min(length_angstrom, greatest))
+    return min(length_angstrom, float(greatest))
 
 
 def _direction(canvas: Canvas, length_angstrom: float, rng: np.random.Generator) -> NDArray[np.float64]:

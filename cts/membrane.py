@@ -93,8 +93,8 @@ class Vesicle:
 
     @property
     def greatest_radius(self) -> float:
-        """Radius that no point of the surface exceeds, voxels."""
-        return self.radius * (1 + float(np.abs(self.amplitudes).sum()))
+        """Radius that no point of the surface exceeds, voxels (to a part in a hundred)."""
+        return 1.01 * float(self._radii(_even_directions(2000)).max())
 
     def distance(
         self, centre_zyx: NDArray[np.float64], start: NDArray[np.int64], stop: NDArray[np.int64]
@@ -109,10 +109,14 @@ class Vesicle:
     def cloud(self, margin: float) -> NDArray[np.float32]:
         """Return points (point, 3), z, y, x, that fill the vesicle and a margin about it, in voxels."""
         directions = _even_directions(max(200, int(4 * np.pi * (self.radius / 2) ** 2)))
-        surface = np.empty(len(directions))
-        _vesicle_radii(directions, self.radius, self.axes, self.amplitudes, surface)
+        surface = self._radii(directions)
         shells = [surface + margin, *(surface * share for share in (0.97, 0.8, 0.6, 0.4, 0.2))]
         return np.concatenate([directions * shell[:, None] for shell in shells]).astype(np.float32)
+
+    def _radii(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+        radii = np.empty(len(directions))
+        _vesicle_radii(directions, self.radius, self.axes, self.amplitudes, radii)
+        return radii
 
 
 @dataclass(frozen=True)

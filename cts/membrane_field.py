@@ -34,11 +34,22 @@ _CROSSING_SHARE = 0.002
 
 @dataclass(frozen=True)
 class Surface:
-    """Middle of a membrane that takes proteins: points and outward normals (point, 3), z, y, x; its code."""
+    """Middle of a membrane that takes proteins.
+
+    Attributes
+    ----------
+    points, normals
+        Points and outward normals (point, 3), z, y, x, voxels; each stands for the area of a pixel.
+    code
+        Its code in the canvas.
+    proteins
+        How many proteins it takes.
+    """
 
     points: NDArray[np.float64]
     normals: NDArray[np.float64]
     code: int
+    proteins: int
 
 
 @dataclass
@@ -79,8 +90,9 @@ class MembraneField:
         self.canvas.add_membrane(potential, occupancy, corner, self.bilayers)
         if not bare:
             points, normals = surface_points(distance, start)
-            if len(points):
-                self.surfaces.append(Surface(points, normals, FIRST_MEMBRANE + self.bilayers))
+            proteins = round(config.proteins_per_um2 * len(points) * (pixel * 1e-4) ** 2)
+            if proteins:
+                self.surfaces.append(Surface(points, normals, FIRST_MEMBRANE + self.bilayers, proteins))
         self.bilayers += 1
         self.records.append(
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -29,6 +30,7 @@ from tomoio.randomness import generator
 LOGGER = logging.getLogger(__name__)
 
 _OUTPUTS = ("model.mrc", "atlas.mrc", "instances.mrc", "particles.star", "filaments.star", "manifest.json")
+Item = TypeVar("Item")
 _DISTANCE = "membrane_distance.mrc"
 _INT16_OBJECTS = 32_767
 
@@ -118,13 +120,13 @@ def _render_all(
         }
 
 
-def _progress(items: Iterable, what: str) -> Iterable:  # type: ignore[type-arg]
+def _progress(items: Iterable[Item], what: str) -> Iterable[Item]:
     return tqdm(list(items), desc=what, unit="structure", delay=2, leave=False)
 
 
 def _announce_compilation() -> None:
     """Say what the first run waits for: the kernels are compiled once and kept beside the package."""
-    cache = Path(canvas._finish.stats.cache_path)
+    cache = Path(str(canvas._finish.stats.cache_path))
     if not any(cache.glob("canvas._finish*.nbi")):
         LOGGER.info("compiling the placement kernels, once, about half a minute ...")
 
@@ -135,7 +137,7 @@ def _write(
     pixel = config.pixel_size_angstrom
     write_volume(output_dir / "model.mrc", specimen.model, pixel, overwrite=overwrite)
     write_labels(output_dir / "atlas.mrc", specimen.atlas, pixel, overwrite=overwrite)
-    few = specimen.statistics["objects"] <= _INT16_OBJECTS
+    few = specimen.instances.max(initial=0) <= _INT16_OBJECTS
     instances = specimen.instances.astype(np.int16 if few else np.float32)
     write_volume(output_dir / "instances.mrc", instances, pixel, overwrite=overwrite)
     if specimen.membrane_distance_angstrom is not None:

@@ -30,7 +30,7 @@ from cts.potential import RenderedStructure
 LOGGER = logging.getLogger(__name__)
 
 # the map of free room is renewed this often in a run, however long: its cost stays linear in the volume
-_RENEWALS = 40
+_RENEWALS = 30
 _MEMBRANE_POINTS = 12
 _NEIGHBOUR_POSITIONS = 60
 
@@ -158,6 +158,7 @@ class _Run:
     ) -> None:
         self._canvas, self._membranes, self._rules, self._rng = canvas, membranes, rules, rng
         self.room = FreeRoom(canvas, membranes.compartments if membranes.bilayers else None)
+        self._vacancies = np.array([surface.proteins for surface in membranes.surfaces])
         self._modes: dict[str, Callable[[Species], list[Placed]]] = {
             "membrane": self._in_membrane,
             "bundle": self._bundle,
@@ -191,11 +192,12 @@ class _Run:
 
     def _in_membrane(self, species: Species) -> list[Placed]:
         """Stand a protein upright in a membrane: its +z along the outward normal."""
-        surfaces = self._membranes.surfaces
+        if not self._vacancies.any():
+            return []
         body = species.draw(self._rng)
-        sizes = np.array([len(surface.points) for surface in surfaces], dtype=np.float64)
-        for number in self._rng.choice(len(surfaces), size=_MEMBRANE_POINTS, p=sizes / sizes.sum()):
-            surface = surfaces[number]
+        chances = self._vacancies / self._vacancies.sum()
+        for number in self._rng.choice(len(chances), size=_MEMBRANE_POINTS, p=chances):
+            surface = self._membranes.surfaces[number]
             point = int(self._rng.integers(len(surface.points)))
             position = surface.points[point]
             rotation = _upright(surface.normals[point], self._rng.uniform(0, 2 * np.pi))
@@ -207,6 +209,7 @@ class _Run:
             pose = Pose(body, position, rotation)
             done = _placed(pose, add_poses(self._canvas, [pose], self._rules.tolerance, in_membrane=True))
             if done is not None:
+                self._vacancies[number] -= 1
                 return [done]
         return []
 

@@ -169,8 +169,8 @@ def footprint(body: Body, rotations: NDArray[np.float64], positions_zyx: NDArray
     """
     shifts = np.ascontiguousarray(positions_zyx, dtype=np.float32)
     offsets = np.empty((len(rotations) * len(body.cloud_xyz), 3), np.int32)
-    _rotate_cloud(body.cloud_xyz, np.ascontiguousarray(rotations, dtype=np.float32), shifts, offsets)
-    return bounded(offsets)
+    turns = np.ascontiguousarray(rotations, dtype=np.float32)
+    return Footprint(offsets, _rotate_cloud(body.cloud_xyz, turns, shifts, offsets))
 
 
 def bounded(offsets: NDArray[np.int32]) -> Footprint:
@@ -207,9 +207,8 @@ def first_fit(
     """
     allowed = int(tolerance * len(shape.offsets))
     codes = canvas.code if code is None else code
-    return int(
-        _first_fit(codes, own_code, shape.offsets, shape.bounds, positions, np.array(canvas.closed), allowed)
-    )
+    faces = np.array(canvas.closed if closed is None else closed)
+    return int(_first_fit(codes, own_code, shape.offsets, shape.bounds, positions, faces, allowed))
 
 
 @dataclass(frozen=True)
@@ -242,11 +241,11 @@ def add_poses(
     for pose in poses:
         voxel = np.rint(pose.position_zyx).astype(np.int64)
         sampled = stamp(pose.body.rendered, pose.rotation, pose.position_zyx - voxel)
-        corner = tuple(int(a) + b for a, b in zip(voxel, sampled.corner, strict=True))
+        z, y, x = (int(own) + first for own, first in zip(voxel, sampled.corner, strict=True))
         total = sampled.occupancy.sum(axis=0) if len(sampled.occupancy) > 1 else sampled.occupancy[0]
-        own_excess, own_volume = canvas.excess(total, corner, in_membrane=in_membrane)
+        own_excess, own_volume = canvas.excess(total, (z, y, x), in_membrane=in_membrane)
         excess, volume = excess + own_excess, volume + own_volume
-        stamps.append((sampled, corner, pose.body.rendered.class_names))
+        stamps.append((sampled, (z, y, x), pose.body.rendered.class_names))
     if volume == 0 or excess > tolerance * volume:
         return None
     instance = canvas.new_instance()
@@ -257,7 +256,9 @@ def add_poses(
 
 @njit(cache=True)
 def _rotate_cloud(cloud, rotations, positions, offsets):  # type: ignore[no-untyped-def]
-    """Write the voxels (z, y, x) of all copies of a cloud; the points of a copy follow each other."""
+    """Write the voxels (z, y, x) of all copies of a cloud, copy by copy; return least and greatest."""
+    bounds = np.empty((2, 3), np.int64)
+    bounds[0], bounds[1] = 1 << 30, -(1 << 30)
     at = 0
     for copy in range(len(rotations)):
         for i in range(len(cloud)):
@@ -266,8 +267,12 @@ def _rotate_cloud(cloud, rotations, positions, offsets):  # type: ignore[no-unty
                 value = positions[copy, axis] + np.float32(0.5)
                 for k in range(3):
                     value += rotations[copy, row, k] * cloud[i, k]
-                offsets[at, axis] = int(np.floor(value))
+                index = int(np.floor(value))
+                offsets[at, axis] = index
+                bounds[0, axis] = min(bounds[0, axis], index)
+                bounds[1, axis] = max(bounds[1, axis], index)
             at += 1
+    return bounds
 
 
 @njit(cache=True)

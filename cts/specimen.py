@@ -83,7 +83,7 @@ def choose_species(
                 raise ValueError(
                     f"{config.structures}: layer {layer.name}: {len(free)} structures; wanted {layer.draw}"
                 )
-            picked = sorted(rng.choice(len(free), size=layer.draw, replace=False).tolist())
+            picked = np.sort(rng.permutation(len(free))[: layer.draw])
             pool = bound + [free[index] for index in picked]
         shares = share_attempts(layer.attempts, len(pool))
         chosen += [Chosen(row, number, share) for row, share in zip(pool, shares, strict=True) if share]
@@ -301,7 +301,7 @@ def _place_one(
     length_nm = (
         group.length_nm if group.length_nm is not None else rng.uniform(*(row.length_nm or (100, 100)))
     )
-    persistence_um = group.persistence_length_um or row.persistence_length_um
+    persistence_um = float(group.persistence_length_um or row.persistence_length_um or 0)
     offsets = np.zeros((1, 2))
     if group.bundle is not None:
         offsets = bundle_offsets(group.bundle.filaments, group.bundle.spacing_angstrom)

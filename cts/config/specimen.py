@@ -8,11 +8,18 @@ The defaults are the recipe that the NeuralSeg paper trains with.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tomoio.config import Choice, Drawn, DrawnInt, Strict, Uniform, bounds_of
+from tomoio.config import Choice, Strict, Uniform, bounds_of
+
+if TYPE_CHECKING:
+    # a range before `tomoio.config.resolve`, a number after it: no static type tells these apart
+    Drawn = Any
+    DrawnInt = Any
+else:
+    from tomoio.config import Drawn, DrawnInt
 
 Constraint = Literal["none", "sides", "tube", "box"]
 MembraneKind = Literal["vesicle", "double_vesicle", "sheet", "tube", "plasma"]
@@ -118,6 +125,12 @@ class MembraneConfig(Strict):
     )
     bare: Annotated[Drawn, _within(0, 1)] = Field(
         default=0.2, title="Bare", description="Share of the membranes that take no membrane proteins"
+    )
+    proteins_per_um2: Annotated[Drawn, _within(0, 100_000)] = Field(
+        default=Uniform(low=200, high=3000),
+        title="Protein density",
+        description="Membrane proteins that a membrane takes at most",
+        json_schema_extra=_unit("per µm²"),
     )
 
 
