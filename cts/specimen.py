@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from cts.timings import Timings
 from tomoio import ClassTable
 from tomoio.config import resolve
 from tomoio.randomness import generator
+
+LOGGER = logging.getLogger(__name__)
 
 MEMBRANE_CLASS = "membrane"
 _FILAMENT_PLACEMENTS = ("filament", "microtubule")
@@ -75,6 +78,9 @@ def choose_species(
     chosen = []
     for number, layer in enumerate(config.layers):
         pool = _pool(config, layer, table)
+        if not pool:
+            LOGGER.warning("%s: no structures for layer %s: left out", config.structures, layer.name)
+            continue
         if layer.draw is not None:
             # membrane proteins do not compete with what floats
             bound = [row for row in pool if row.placement == "membrane"]
