@@ -2,7 +2,7 @@
 
 Points are spread with the "exponential of semicircle" kernel on a grid; the transform of the grid divided by
 the transform of the kernel is the transform of the points (Barnett, Magland & af Klinteberg 2019, SIAM J.
-Sci. Comput. 41, C479). With six samples and frequencies up to 0.3 cycles per sample the error is below 1e-4.
+Sci. Comput. 41, C479). With four samples and frequencies up to 0.3 cycles per sample the error is below 1e-3.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-KERNEL_WIDTH = 6
+KERNEL_WIDTH = 4
 _BETA = 2.3 * KERNEL_WIDTH
 
 
@@ -32,7 +32,7 @@ def spread(grid: NDArray[np.float32], coordinates: NDArray[np.float64], weights:
     Parameters
     ----------
     grid
-        Shape (channel, z, y, x). Points must keep three samples from its faces.
+        Shape (channel, z, y, x). Points must keep two samples from its faces.
     coordinates
         Points in samples, shape (point, 3), columns x, y, z.
     weights

@@ -33,7 +33,9 @@ _OCCUPANCY_SIGMA_PIXELS = 0.25
 _OCCUPANCY_SIGMA_ANGSTROM = 2.5
 # what is kept around the outermost atom, so that the band's ringing is not cut
 _MARGIN_PIXELS = 4.0
-_RANK_TOLERANCE = 1e-4
+# profiles of scattering factors along the radius, and those whose share is less than this are left out
+_PROFILE_SAMPLES = 128
+_RANK_TOLERANCE = 3e-4
 
 
 @dataclass(frozen=True)
@@ -237,25 +239,34 @@ def _render_submodel(
     """Return the spline coefficients of one submodel, shape (z, y, x, 2)."""
     used, kinds = np.unique(part.scatterers, return_inverse=True)
     table = tuple(scatterers[index] for index in used)
-    lengths = np.linspace(0, filters.band_per_angstrom * 1.05, 256)
-    middle = (np.array(shape[::-1]) - 1) / 2
-    coordinates = part.positions_angstrom / sampling_angstrom + middle
-    coefficients = np.empty((*shape, 2), dtype=np.float32)
-    quantities = (
-        (_potential_transforms(table, lengths), filters.potential),
-        (_occupancy_transforms(table, lengths), filters.occupancy),
+    lengths = np.linspace(0, filters.band_per_angstrom * 1.05, _PROFILE_SAMPLES)
+    mixings, bases = zip(
+        _factorise(_potential_transforms(table, lengths)),
+        _factorise(_occupancy_transforms(table, lengths)),
+        strict=True,
     )
-    for index, (transforms, band) in enumerate(quantities):
-        mixing, basis = _factorise(transforms)
-        weights = mixing[kinds] * part.multiplicities[:, None]
-        grids = np.zeros((basis.shape[0], *shape), dtype=np.float32)
-        spread(grids, coordinates, weights.astype(np.float32))
-        spectrum = np.zeros((*shape[:2], shape[2] // 2 + 1), dtype=np.complex64)
-        for grid, profile in zip(grids, basis, strict=True):
-            factor = np.interp(filters.length_per_angstrom, lengths, profile, right=0.0).astype(np.float32)
-            spectrum += fft.rfftn(grid) * factor
-        coefficients[..., index] = fft.irfftn(spectrum * band, s=shape)
+    grids = np.zeros((sum(len(basis) for basis in bases), *shape), dtype=np.float32)
+    weights = np.concatenate(mixings, axis=1)[kinds] * part.multiplicities[:, None]
+    middle = (np.array(shape[::-1]) - 1) / 2
+    spread(grids, part.positions_angstrom / sampling_angstrom + middle, weights.astype(np.float32))
+    coefficients = np.empty((*shape, 2), dtype=np.float32)
+    first = 0
+    for quantity, (basis, band) in enumerate(zip(bases, (filters.potential, filters.occupancy), strict=True)):
+        own = grids[first : first + len(basis)]
+        spectrum = sum(
+            fft.rfftn(grid) * _radial(filters.length_per_angstrom, lengths, profile)
+            for grid, profile in zip(own, basis, strict=True)
+        )
+        coefficients[..., quantity] = fft.irfftn(spectrum * band, s=shape)
+        first += len(basis)
     return coefficients
+
+
+def _radial(
+    distances: NDArray[np.float32], lengths: NDArray[np.float64], profile: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return a radial profile on a grid of distances; zero beyond its end."""
+    return np.interp(distances, lengths, profile, right=0.0).astype(np.float32)
 
 
 def _potential_transforms(
@@ -297,9 +308,10 @@ def _factorise(
     Within the band of a pixel the transforms of all elements look alike, so that one to three profiles stand
     for any number of elements, and only as many grids have to be transformed.
     """
-    left, values, right = np.linalg.svd(transforms, full_matrices=False)
-    rank = max(1, int(np.count_nonzero(values > _RANK_TOLERANCE * values[0])))
-    return left[:, :rank] * values[:rank], right[:rank]
+    # the eigenvectors of the small square matrix are the left singular vectors
+    squares, left = np.linalg.eigh(transforms @ transforms.T)
+    kept = squares > (_RANK_TOLERANCE * np.sqrt(squares[-1])) ** 2
+    return left[:, kept], left[:, kept].T @ transforms
 
 
 def _spline_values(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -33,34 +33,43 @@ def element_of(symbol: str) -> gemmi.Element:
     return element
 
 
-def atom_scatterer(symbol: str, *, name: str, angstrom3_per_da: float, riding: bool = False) -> Scatterer:
-    """Return the scatterer of an atom: five Gaussians (International Tables C, table 4.3.2.2; gemmi's c4322).
+def atom_scatterer(symbol: str, *, angstrom3_per_da: float, hydrogens: float = 0.0) -> Scatterer:
+    """Return the scatterer of an atom with the hydrogens that it is bound to.
 
-    The scattering factor f(s) = Σ aᵢ exp(-bᵢ s²), s = sin θ / λ, is the transform of a potential made of
-    Gaussians with integral 47.88 V Å² aᵢ and variance bᵢ / 8π².
+    Five Gaussians each (International Tables C, table 4.3.2.2; gemmi's c4322): the scattering factor
+    f(s) = Σ aᵢ exp(-bᵢ s²), s = sin θ / λ, is the transform of a potential made of Gaussians with integral
+    47.88 V Å² aᵢ and variance bᵢ / 8π². Hydrogens stand at their atom's centre, widened by the mean square of
+    the bond along one axis, since their directions are not known.
 
     Parameters
     ----------
     symbol
         Element.
-    name
-        Name of the scatterer.
     angstrom3_per_da
         Excluded volume per mass of the molecule that the atom is part of.
-    riding
-        A hydrogen that stands at the place of the atom which it is bound to: its Gaussians are widened by
-        the mean square of the bond along one axis.
+    hydrogens
+        Number of hydrogens bound to it, on average.
     """
-    element = element_of(symbol)
-    widening = _BOND_LENGTH_ANGSTROM**2 / 3 if riding else 0.0
-    coefficients = element.c4322
+    element, hydrogen = element_of(symbol), element_of("H")
+    gaussians = _gaussians(element, 1.0, 0.0)
+    if hydrogens:
+        gaussians += _gaussians(hydrogen, hydrogens, _BOND_LENGTH_ANGSTROM**2 / 3)
     return Scatterer(
-        name=name,
-        integrals_volt_angstrom3=tuple(VOLT_ANGSTROM2 * a for a in coefficients.a),
-        sigmas_angstrom=tuple(math.sqrt(b / (8 * math.pi**2) + widening) for b in coefficients.b),
-        volume_angstrom3=angstrom3_per_da * element.weight,
-        mass_da=element.weight,
+        name=f"{element.name}+{hydrogens:.2f}H" if hydrogens else element.name,
+        integrals_volt_angstrom3=tuple(integral for integral, _ in gaussians),
+        sigmas_angstrom=tuple(sigma for _, sigma in gaussians),
+        volume_angstrom3=angstrom3_per_da * (element.weight + hydrogens * hydrogen.weight),
+        mass_da=element.weight + hydrogens * hydrogen.weight,
     )
+
+
+def _gaussians(element: gemmi.Element, count: float, widening_angstrom2: float) -> list[tuple[float, float]]:
+    """Return integral (V Å³) and standard deviation (Å) of an element's Gaussians."""
+    coefficients = element.c4322
+    return [
+        (VOLT_ANGSTROM2 * count * a, math.sqrt(b / (8 * math.pi**2) + widening_angstrom2))
+        for a, b in zip(coefficients.a, coefficients.b, strict=True)
+    ]
 
 
 def mean_inner_potential_volt(formula: Mapping[str, float], density_g_per_cm3: float) -> float:

@@ -96,6 +96,15 @@ class StructureRow(Strict):
             raise ValueError("wanted builtin:NAME, pdb:ID or file:PATH")
         return value
 
+    @field_validator("conformers")
+    @classmethod
+    def _known_conformers(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for source in () if value in (None, ("models",)) else value or ():
+            kind, _, name = source.partition(":")
+            if kind not in SOURCE_KINDS or not name:
+                raise ValueError(f"conformer {source!r}; wanted models, or sources such as file:PATH")
+        return value
+
     @field_validator("length_nm")
     @classmethod
     def _ordered_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -114,6 +123,24 @@ class StructureRow(Strict):
     def _filament_needs(self) -> tuple[str, ...]:
         is_filament = self.placement in ("filament", "microtubule")
         return ("persistence_length_um", "length_nm") if is_filament else ()
+
+
+class DownloadConfig(Strict):
+    """Where `pdb:ID` structures come from."""
+
+    base_url: str = Field(
+        default="https://files.rcsb.org/download",
+        min_length=1,
+        title="Source of PDB entries",
+        description="Address under which ID.cif.gz lies, or a folder with such files",
+    )
+    attempts: int = Field(default=4, ge=1, le=20, title="Attempts", description="How often to try")
+    timeout_seconds: float = Field(
+        default=30, gt=0, title="Timeout", description="Longest silence of the server, s"
+    )
+    pause_seconds: float = Field(
+        default=2, ge=0, title="Pause", description="Wait before the second attempt, s; doubles each time"
+    )
 
 
 def read_structure_table(path: Path | str, classes: ClassTable) -> tuple[StructureRow, ...]:

@@ -1,0 +1,255 @@
+"""Reading atomic coordinates: PDB and mmCIF, gzipped or not, as columns of atoms."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from cts.residues import Kind, guess_element, hydrogens_on, kind_of
+from cts.scattering import (
+    NUCLEIC_ACID_ANGSTROM3_PER_DA,
+    PROTEIN_ANGSTROM3_PER_DA,
+    atom_scatterer,
+    element_of,
+)
+from cts.structure import Scatterer, Submodel
+
+PDB_SUFFIXES = (".pdb", ".pdb1", ".ent")
+MMCIF_SUFFIXES = (".cif", ".mmcif")
+# a bare ion takes the room of a third of a water molecule
+_ION_ANGSTROM3 = 10.0
+# numbers of hydrogens are rounded to this, so that there are few kinds of scatterers
+_HYDROGEN_STEP = 0.05
+_ANGSTROM3_PER_DA = {
+    Kind.PROTEIN: PROTEIN_ANGSTROM3_PER_DA,
+    Kind.NUCLEIC_ACID: NUCLEIC_ACID_ANGSTROM3_PER_DA,
+    Kind.OTHER: PROTEIN_ANGSTROM3_PER_DA,
+}
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """Atoms of one model in columns of one length, water left out.
+
+    Attributes
+    ----------
+    name
+        Name of the model or mmCIF data block.
+    positions_angstrom
+        Shape (atom, 3), x, y, z.
+    elements, names, residue_names, chains, segments
+        Texts, shape (atom,).
+    residue_numbers, kinds
+        Integers; kinds are `Kind` values.
+    weights
+        Occupancies.
+    hydrogens
+        Number of hydrogens that the file lacks on each atom.
+    in_membrane_frame
+        Whether the file marks the planes of a membrane (dummy atoms of OPM), so that z is its normal.
+    """
+
+    name: str
+    positions_angstrom: NDArray[np.float64]
+    elements: NDArray[np.str_]
+    names: NDArray[np.str_]
+    residue_names: NDArray[np.str_]
+    chains: NDArray[np.str_]
+    segments: NDArray[np.str_]
+    residue_numbers: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    hydrogens: NDArray[np.float64]
+    in_membrane_frame: bool
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def select(self, mask: NDArray[np.bool_], name: str) -> Atoms:
+        """Return the atoms where the mask is set, under a name."""
+        columns = {key: value[mask] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return Atoms(**(vars(self) | columns | {"name": name}))
+
+    def of_chains(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """Return which atoms belong to chains (or segments) of these names."""
+        wanted = list(names)
+        return np.isin(self.chains, wanted) | np.isin(self.segments, wanted)
+
+
+def read_atoms(path: Path | str, *, assembly: str | None = None) -> tuple[Atoms, ...]:
+    """Read the models of a coordinate file: MODEL blocks of PDB, data blocks and models of mmCIF.
+
+    All alternative locations are kept, each with its occupancy; an atom alone with occupancy zero counts
+    once. Water is dropped. Elements come from the element column, or where a PDB file lacks it from residue
+    and atom names.
+
+    Parameters
+    ----------
+    path
+        ``.pdb``, ``.ent``, ``.cif``, ``.mmcif``, each also with ``.gz``.
+    assembly
+        Biological assembly to expand to.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be parsed, has no atoms, lacks the assembly, or names an unknown element.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such structure file")
+    try:
+        structures, guess = _parse(path)
+    except (RuntimeError, ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path}: not readable as a structure ({' '.join(str(error).split())})") from error
+    models = []
+    for structure in structures:
+        for model in structure:
+            name = structure.name if len(structure) == 1 else f"{structure.name}_{model.num}"
+            expanded = model if assembly is None else _expand(path, structure, model, assembly)
+            models.append(_columns(path, name, expanded, guess))
+    models = [atoms for atoms in models if len(atoms)]
+    if not models:
+        raise ValueError(f"{path}: no atoms; wanted a PDB or mmCIF file with coordinates")
+    return tuple(models)
+
+
+def to_submodels(
+    models: Sequence[Atoms], class_names: Sequence[str]
+) -> tuple[tuple[Submodel, ...], tuple[Scatterer, ...]]:
+    """Turn atoms into submodels over one table of scatterers.
+
+    Hydrogens that a file lacks are part of the atom that they are bound to ("C+3H").
+    """
+    table: dict[tuple[str, int, float], int] = {}
+    parts = []
+    for atoms, class_name in zip(models, class_names, strict=True):
+        hydrogens = np.round(atoms.hydrogens / _HYDROGEN_STEP) * _HYDROGEN_STEP
+        keys = zip(atoms.elements.tolist(), atoms.kinds.tolist(), hydrogens.tolist(), strict=True)
+        indices = [table.setdefault(key, len(table)) for key in keys]
+        parts.append(
+            Submodel(
+                name=atoms.name,
+                class_name=class_name,
+                positions_angstrom=atoms.positions_angstrom,
+                scatterers=np.array(indices, dtype=np.int32),
+                weights=atoms.weights,
+            )
+        )
+    return tuple(parts), tuple(_scatterer(*key) for key in table)
+
+
+def _scatterer(element: str, kind: int, hydrogens: float) -> Scatterer:
+    symbol = element_of(element)
+    per_da = _ION_ANGSTROM3 / symbol.weight if symbol.is_metal else _ANGSTROM3_PER_DA[Kind(kind)]
+    return atom_scatterer(element, angstrom3_per_da=per_da, hydrogens=hydrogens)
+
+
+def _parse(path: Path) -> tuple[list[gemmi.Structure], bool]:
+    """Return the structures in a file, and whether elements must be guessed."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in MMCIF_SUFFIXES:
+        document = gemmi.cif.read(str(path))
+        blocks = [block for block in document if block.find_loop("_atom_site.Cartn_x")]
+        structures = [gemmi.make_structure_from_block(block) for block in blocks]
+        for structure, block in zip(structures, blocks, strict=True):
+            structure.name = block.name
+        return structures, False
+    if suffix in PDB_SUFFIXES:
+        opener = gzip.open if path.suffix.lower() == ".gz" else open
+        with opener(path, "rt", encoding="latin-1") as stream:
+            text = stream.read()
+        structure = gemmi.read_pdb_string(text)
+        structure.name = path.name.split(".")[0]
+        return [structure], _lacks_elements(text)
+    raise ValueError(
+        f"suffix {suffix!r}; wanted {', '.join(PDB_SUFFIXES + MMCIF_SUFFIXES)}, or these with .gz"
+    )
+
+
+def _lacks_elements(text: str) -> bool:
+    records = (line for line in text.splitlines() if line.startswith(("ATOM  ", "HETATM")))
+    return any(not line[76:78].strip() for line in records)
+
+
+def _expand(path: Path, structure: gemmi.Structure, model: gemmi.Model, name: str) -> gemmi.Model:
+    available = {assembly.name: assembly for assembly in structure.assemblies}
+    if name not in available:
+        known = ", ".join(available) or "none"
+        raise ValueError(f"{path}: no assembly {name!r}; the file has {known}")
+    return gemmi.make_assembly(available[name], model, gemmi.HowToNameCopiedChain.Dup)
+
+
+def _columns(path: Path, name: str, model: gemmi.Model, guess: bool) -> Atoms:
+    rows: list[tuple[object, ...]] = []
+    positions: list[list[float]] = []
+    in_membrane_frame = False
+    for chain in model:
+        for residue in chain:
+            kind = kind_of(residue.name)
+            in_membrane_frame |= kind == Kind.DUMMY
+            if kind in (Kind.WATER, Kind.DUMMY):
+                continue
+            elements = [_element(path, residue.name, atom, guess) for atom in residue]
+            missing = _missing_hydrogens(residue, elements)
+            weights = _occupancies(residue)
+            for atom, element, weight, riders in zip(residue, elements, weights, missing, strict=True):
+                place = (residue.name, chain.name, residue.segment, residue.seqid.num, int(kind))
+                rows.append((element, atom.name, *place, weight, riders))
+                positions.append(atom.pos.tolist())
+    columns = list(zip(*rows, strict=True)) or [()] * 9
+    return Atoms(
+        name=name,
+        positions_angstrom=np.array(positions, dtype=np.float64).reshape(-1, 3),
+        elements=np.array(columns[0], dtype=np.str_),
+        names=np.array(columns[1], dtype=np.str_),
+        residue_names=np.array(columns[2], dtype=np.str_),
+        chains=np.array(columns[3], dtype=np.str_),
+        segments=np.array(columns[4], dtype=np.str_),
+        residue_numbers=np.array(columns[5], dtype=np.int64),
+        kinds=np.array(columns[6], dtype=np.int64),
+        weights=np.array(columns[7], dtype=np.float64),
+        hydrogens=np.array(columns[8], dtype=np.float64),
+        in_membrane_frame=in_membrane_frame,
+    )
+
+
+def _element(path: Path, residue_name: str, atom: gemmi.Atom, guess: bool) -> str:
+    try:
+        symbol = guess_element(residue_name, atom.name) if guess else atom.element.name
+        # deuterium scatters electrons as hydrogen does
+        return "H" if symbol == "D" else str(element_of(symbol).name)
+    except ValueError as error:
+        raise ValueError(f"{path}: atom {atom.name} of residue {residue_name}: {error}") from None
+
+
+def _occupancies(residue: gemmi.Residue) -> list[float]:
+    """Return how often each atom is there; alternative locations of one atom add up to at most one."""
+    totals: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for atom in residue:
+        totals[atom.name] = totals.get(atom.name, 0.0) + atom.occ
+        counts[atom.name] = counts.get(atom.name, 0) + 1
+    return [
+        atom.occ / max(totals[atom.name], 1.0) if totals[atom.name] > 0 else 1 / counts[atom.name]
+        for atom in residue
+    ]
+
+
+def _missing_hydrogens(residue: gemmi.Residue, elements: list[str]) -> NDArray[np.float64]:
+    """Return the hydrogens that ride on each atom of a residue: those it should have less those it has."""
+    expected = hydrogens_on(residue.name, [atom.name for atom in residue], elements)
+    present = sum(element == "H" for element in elements)
+    if not present:
+        return expected
+    total = float(expected.sum())
+    return expected * (max(total - present, 0.0) / total) if total else expected

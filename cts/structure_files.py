@@ -1,0 +1,114 @@
+"""From a structure file to structures in the frames that placing them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cts.atoms import MMCIF_SUFFIXES, PDB_SUFFIXES, Atoms, read_atoms, to_submodels
+from cts.config.structures import StructureRow
+from cts.maps import MAP_SUFFIXES, read_map
+from cts.orientation import Frame, filament_frame, membrane_frame, tubulin_frame, unmoved
+from cts.scattering import element_of
+from cts.structure import Structure, Submodel
+
+# a submodel of this name only marks the origin, as in files made for CTS
+_ORIGIN_MARK = "origin"
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file in lower case, that of the compressed file where it ends in .gz."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    return suffixes[-1] if suffixes else ""
+
+
+def is_structure_file(path: Path) -> bool:
+    """Whether a file's name ends as those of structures do."""
+    return suffix_of(path) in (*PDB_SUFFIXES, *MMCIF_SUFFIXES, *MAP_SUFFIXES)
+
+
+def read_structure_file(path: Path, row: StructureRow) -> tuple[Structure, ...]:
+    """Read a file as a row of structures.tsv asks; returns its conformers.
+
+    Submodels are the MODEL blocks, the mmCIF data blocks, or the groups of chains that the row lists. A
+    submodel whose name contains ``origin`` marks the origin by its mean and is left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, lacks the chains or assembly, or cannot be oriented.
+    """
+    if suffix_of(path) in MAP_SUFFIXES:
+        return (read_map(path, row.structure_id),)
+    models = read_atoms(path, assembly=row.assembly)
+    groups = [(model,) for model in models] if row.conformers == ("models",) else [models]
+    try:
+        return tuple(_structure(group, row) for group in groups)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _structure(models: Sequence[Atoms], row: StructureRow) -> Structure:
+    marks = [model for model in models if _ORIGIN_MARK in model.name.lower()]
+    whole = [model for model in models if _ORIGIN_MARK not in model.name.lower()]
+    if not whole:
+        raise ValueError("only submodels that mark the origin; wanted atoms to place")
+    parts = whole if row.chains is None else [_chains(whole, names) for names in row.chains]
+    frame = _frame(whole, parts, row)
+    if marks:
+        frame = Frame(frame.rotation, np.concatenate([m.positions_angstrom for m in marks]).mean(axis=0))
+    submodels, scatterers = to_submodels(parts, [""] * len(parts))
+    return Structure(row.structure_id, tuple(_moved(part, frame) for part in submodels), scatterers)
+
+
+def _frame(whole: Sequence[Atoms], parts: Sequence[Atoms], row: StructureRow) -> Frame:
+    if row.placement == "filament":
+        if row.chains is None:
+            return unmoved()
+        return filament_frame(whole[0], row.chains[0][0], row.twist_deg or 0.0, row.rise_angstrom or 0.0)
+    if row.placement == "membrane":
+        return membrane_frame(_together(parts))
+    centre = _centre_of_mass(parts)
+    names = [name for group in row.chains or () for name in group]
+    if row.placement == "microtubule" and len(names) == 2:
+        return tubulin_frame(whole[0], names[0], names[1], centre)
+    return Frame(np.eye(3), centre)
+
+
+def _chains(models: Sequence[Atoms], names: Sequence[str]) -> Atoms:
+    """Return the atoms of some chains of the first model as a submodel."""
+    atoms = models[0]
+    missing = [name for name in names if not atoms.of_chains([name]).any()]
+    if missing:
+        found = sorted({*atoms.chains.tolist(), *atoms.segments.tolist()} - {""})
+        raise ValueError(f"no chain {missing[0]!r}; found {', '.join(found)}")
+    return atoms.select(atoms.of_chains(names), name="_".join(names))
+
+
+def _together(parts: Sequence[Atoms]) -> Atoms:
+    """Return the atoms of all parts as one."""
+    columns = {
+        key: np.concatenate([getattr(part, key) for part in parts])
+        for key, value in vars(parts[0]).items()
+        if isinstance(value, np.ndarray)
+    }
+    return Atoms(**(vars(parts[0]) | columns))
+
+
+def _centre_of_mass(parts: Sequence[Atoms]) -> NDArray[np.float64]:
+    atoms = _together(parts)
+    masses = {symbol: element_of(symbol).weight for symbol in np.unique(atoms.elements).tolist()}
+    weights = np.array([masses[symbol] for symbol in atoms.elements.tolist()])
+    weights = (weights + atoms.hydrogens * element_of("H").weight) * atoms.weights
+    return np.asarray(weights @ atoms.positions_angstrom / weights.sum())
+
+
+def _moved(part: Submodel, frame: Frame) -> Submodel:
+    return Submodel(
+        part.name, part.class_name, frame.apply(part.positions_angstrom), part.scatterers, part.weights
+    )
