@@ -51,11 +51,43 @@ def unmoved() -> Frame:
     return Frame(np.eye(3), np.zeros(3))
 
 
+def repeat_unit(atoms: Atoms, twist_deg: float, rise_angstrom: float) -> tuple[tuple[str, ...], ...]:
+    """Find the repeat unit in the coordinates of a helix: one chain of each kind, the longest kind first.
+
+    Chains are of a kind where they have the same residues. Of each kind that follows the helix the chain
+    nearest to the middle of the first unit is taken (for the first, to the middle of all).
+
+    Returns
+    -------
+    tuple
+        One chain in a group of its own for each kind; empty where no kind has copies.
+
+    Raises
+    ------
+    ValueError
+        If there are copies, but none is a step of this helix away from another.
+    """
+    traces = _alpha_carbons(atoms)
+    kinds: list[list[str]] = []
+    for name in sorted(traces, key=lambda name: -len(traces[name])):
+        alike = [kind for kind in kinds if _same_residues(traces[name], traces[kind[0]])]
+        alike[0].append(name) if alike else kinds.append([name])
+    copied = [kind for kind in kinds if len(kind) > 1]
+    centre = np.mean([_middle(trace) for trace in traces.values()], axis=0) if traces else np.zeros(3)
+    unit: list[tuple[str, ...]] = []
+    for kind in copied:
+        chosen = min(kind, key=lambda name: float(np.linalg.norm(_middle(traces[name]) - centre)))
+        filament_frame(atoms, chosen, twist_deg, rise_angstrom)
+        unit.append((chosen,))
+        centre = _middle(traces[unit[0][0]])
+    return tuple(unit)
+
+
 def filament_frame(atoms: Atoms, chain: str, twist_deg: float, rise_angstrom: float) -> Frame:
     """Return the frame of a helix in which a chain is the repeat unit: z along its axis, rise positive.
 
     The chain is superposed on every other chain with the same residues; the one whose screw comes nearest to
-    the table's helix gives the axis. Coordinates that hold only one unit must have the axis along z already.
+    the table's helix gives the axis. A chain without copies must have the axis along z already.
 
     Raises
     ------
@@ -79,7 +111,7 @@ def filament_frame(atoms: Atoms, chain: str, twist_deg: float, rise_angstrom: fl
             f"chain {chain!r}: its nearest copy is {best.twist_deg:.1f} degrees and "
             f"{best.rise_angstrom:.1f} Å away; wanted {twist_deg} degrees and {rise_angstrom} Å"
         )
-    unit = np.mean(list(traces[chain].values()), axis=0)
+    unit = _middle(traces[chain])
     origin = best.point + best.axis * ((unit - best.point) @ best.axis)
     return Frame(_basis(best.axis, unit - origin), origin)
 
@@ -166,13 +198,22 @@ def _segmented(atoms: Atoms) -> bool:
     return len(np.unique(atoms.segments)) > len(np.unique(atoms.chains))
 
 
+def _middle(trace: dict[int, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.asarray(np.mean(list(trace.values()), axis=0))
+
+
+def _same_residues(first: dict[int, NDArray[np.float64]], second: dict[int, NDArray[np.float64]]) -> bool:
+    common = len(first.keys() & second.keys())
+    return common >= max(3, 0.8 * max(len(first), len(second)))
+
+
 def _screw_between(
     first: dict[int, NDArray[np.float64]], second: dict[int, NDArray[np.float64]]
 ) -> _Screw | None:
     """Return the screw that takes one chain onto another of the same residues, or None."""
-    common = sorted(first.keys() & second.keys())
-    if len(common) < 0.8 * max(len(first), len(second)) or len(common) < 3:
+    if not _same_residues(first, second):
         return None
+    common = sorted(first.keys() & second.keys())
     here, there = (np.array([trace[number] for number in common]) for trace in (first, second))
     middle, target = here.mean(axis=0), there.mean(axis=0)
     turn, _ = Rotation.align_vectors(there - target, here - middle)

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from cts.atoms import MMCIF_SUFFIXES, PDB_SUFFIXES, Atoms, read_atoms, to_submodels
 from cts.config.structures import StructureRow
 from cts.maps import MAP_SUFFIXES, read_map
-from cts.orientation import Frame, filament_frame, membrane_frame, tubulin_frame, unmoved
+from cts.orientation import (
+    Frame,
+    filament_frame,
+    membrane_frame,
+    repeat_unit,
+    tubulin_frame,
+    unmoved,
+)
 from cts.scattering import element_of
 from cts.structure import Structure, Submodel
 
@@ -58,23 +65,33 @@ def _structure(models: Sequence[Atoms], row: StructureRow) -> Structure:
     whole = [model for model in models if _ORIGIN_MARK not in model.name.lower()]
     if not whole:
         raise ValueError("only submodels that mark the origin; wanted atoms to place")
-    parts = whole if row.chains is None else [_chains(whole, names) for names in row.chains]
-    frame = _frame(whole, parts, row)
+    chains = row.chains or _repeat_unit(whole, row)
+    parts = [_chains(whole, names) for names in chains] if chains else whole
+    frame = _frame(whole, parts, row, chains)
     if marks:
         frame = Frame(frame.rotation, np.concatenate([m.positions_angstrom for m in marks]).mean(axis=0))
     submodels, scatterers = to_submodels(parts, [""] * len(parts))
     return Structure(row.structure_id, tuple(_moved(part, frame) for part in submodels), scatterers)
 
 
-def _frame(whole: Sequence[Atoms], parts: Sequence[Atoms], row: StructureRow) -> Frame:
+def _repeat_unit(whole: Sequence[Atoms], row: StructureRow) -> tuple[tuple[str, ...], ...]:
+    """Return the chains of a filament's repeat unit where one model holds several units, otherwise none."""
+    if row.placement != "filament" or len(whole) > 1:
+        return ()
+    return repeat_unit(whole[0], row.twist_deg or 0.0, row.rise_angstrom or 0.0)
+
+
+def _frame(
+    whole: Sequence[Atoms], parts: Sequence[Atoms], row: StructureRow, chains: tuple[tuple[str, ...], ...]
+) -> Frame:
     if row.placement == "filament":
-        if row.chains is None:
+        if not chains:
             return unmoved()
-        return filament_frame(whole[0], row.chains[0][0], row.twist_deg or 0.0, row.rise_angstrom or 0.0)
+        return filament_frame(whole[0], chains[0][0], row.twist_deg or 0.0, row.rise_angstrom or 0.0)
     if row.placement == "membrane":
         return membrane_frame(_together(parts))
     centre = _centre_of_mass(parts)
-    names = [name for group in row.chains or () for name in group]
+    names = [name for group in chains for name in group]
     if row.placement == "microtubule" and len(names) == 2:
         return tubulin_frame(whole[0], names[0], names[1], centre)
     return Frame(np.eye(3), centre)

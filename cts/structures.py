@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from cts.config.structures import DownloadConfig, StructureRow
+from cts.config.structures import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, DownloadConfig, StructureRow
 from cts.download import fetch_entry
 from cts.library import BUILTIN
 from cts.structure import Structure
 from cts.structure_cache import cache_path, load, save
 from cts.structure_files import read_structure_file
+from tomoio.tables import write_table
 
 
 def load_structures(
@@ -44,7 +45,8 @@ def load_structures(
         If a download fails.
     """
     settings = download or DownloadConfig()
-    return {row.structure_id: _load(row, store, settings) for row in rows}
+    progress = tqdm(list(rows), desc="structures", unit="", delay=2, leave=False, disable=None)
+    return {row.structure_id: _load(row, store, settings) for row in progress}
 
 
 def check_sources(rows: Iterable[StructureRow]) -> None:
@@ -64,6 +66,21 @@ def check_sources(rows: Iterable[StructureRow]) -> None:
                 )
             if kind == "file" and not Path(name).is_file():
                 raise FileNotFoundError(f"{row.structure_id}: {name}: no such structure file")
+
+
+def write_structure_table(path: Path, rows: Iterable[StructureRow], *, overwrite: bool = False) -> None:
+    """Write rows as structures.tsv, in the columns that `read_structure_table` reads."""
+    columns = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+    cells = [row.model_dump(by_alias=True, exclude_none=True) for row in rows]
+    for row in cells:
+        row["class"] = ",".join(row["class"])
+        if "chains" in row:
+            row["chains"] = ";".join(",".join(group) for group in row["chains"])
+        if "conformers" in row:
+            row["conformers"] = ",".join(row["conformers"])
+        if "length_nm" in row:
+            row["length_nm"] = "-".join(f"{value:g}" for value in row["length_nm"])
+    write_table(path, columns, cells, overwrite=overwrite)
 
 
 def sources_of(row: StructureRow) -> tuple[str, ...]:
