@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
+from tqdm import tqdm
+
 from cts.config.structures import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, DownloadConfig, StructureRow
 from cts.download import fetch_entry
 from cts.library import BUILTIN

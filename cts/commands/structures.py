@@ -73,7 +73,8 @@ def _load(arguments: argparse.Namespace) -> None:
         first = conformers[0]
         lines.append(
             f"{row.structure_id}\t{first.mass_da / 1000:.0f}\t{first.radius_angstrom:.0f}\t"
-            f"{len(conformers)}\t{len(first.submodels)}\t{','.join(row.classes)}\t{row.placement}\t{row.source}"
+            f"{len(conformers)}\t{len(first.submodels)}\t{','.join(row.classes)}\t{row.placement}\t"
+            f"{row.source}"
         )
     print("\n".join(lines) if quiet else f"{len(rows)} structures ready in {arguments.store}")
 
