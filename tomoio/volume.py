@@ -181,7 +181,19 @@ def create_volume(
         mrc.header.origin.x, mrc.header.origin.y, mrc.header.origin.z = origin_angstrom
         _drop_timestamp(mrc)
         yield mrc.data
-        mrc.update_header_stats()
+        _write_statistics(mrc)
+
+
+def _write_statistics(mrc: Any) -> None:
+    """Put extremes, mean and deviation into the header, slice by slice: mrcfile's own makes two copies."""
+    least, greatest, total, squares = math.inf, -math.inf, 0.0, 0.0
+    for part in mrc.data:
+        least, greatest = min(least, float(part.min())), max(greatest, float(part.max()))
+        total += float(part.sum(dtype=np.float64))
+        squares += float(np.square(part, dtype=np.float64).sum())
+    mean = total / mrc.data.size
+    mrc.header.dmin, mrc.header.dmax, mrc.header.dmean = least, greatest, mean
+    mrc.header.rms = math.sqrt(max(squares / mrc.data.size - mean**2, 0.0))
 
 
 def _drop_timestamp(mrc: Any) -> None:
