@@ -8,7 +8,7 @@ tomogram_id and group (config/tomograms.tsv has them).
 
 Examples:
   segnet quantify segmentations/*_labels.mrc -o quantification
-  segnet quantify segmentations/*_labels.mrc --tomograms config/tomograms.tsv --split ribosome -o quantification
+  segnet quantify segmentations/*_labels.mrc --tomograms config/tomograms.tsv --islands ribosome -o quantification
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=Path, default=Path("config/classes.tsv"), help="class table")
     parser.add_argument("--pixel-size-angstrom", type=float, help="voxel size, where the headers have none")
     parser.add_argument(
-        "--split", action="append", default=[], metavar="CLASS", help="split touching particles of this class"
+        "--islands",
+        action="append",
+        default=[],
+        metavar="CLASS",
+        help="count islands of this particle class as they are, as the paper did for ribosomes",
     )
     parser.add_argument(
         "--export",
@@ -88,15 +92,15 @@ def _config(arguments: argparse.Namespace, classes: ClassTable) -> Quantificatio
         config = load_yaml(arguments.config, QuantificationConfig, section="quantification")
     config = fitting_config(config, classes)
     particles = tuple(
-        entry.model_copy(update={"method": "watershed"}) if entry.class_name in arguments.split else entry
+        entry.model_copy(update={"method": "components"}) if entry.class_name in arguments.islands else entry
         for entry in config.particles
     )
-    unknown = [name for name in arguments.split if name not in {entry.class_name for entry in particles}]
+    unknown = [name for name in arguments.islands if name not in {entry.class_name for entry in particles}]
     if unknown:
         counted = ", ".join(entry.class_name for entry in particles)
-        raise ValueError(f"--split {unknown[0]}: not counted as particles; wanted one of {counted}")
+        raise ValueError(f"--islands {unknown[0]}: not counted as particles; wanted one of {counted}")
     update: dict[str, object] = {}
-    if arguments.split:
+    if arguments.islands:
         update["particles"] = particles
     if arguments.export:
         update["exports"] = tuple(dict.fromkeys([*config.exports, *arguments.export]))

@@ -14,9 +14,9 @@ class ParticleConfig(Strict):
 
     class_name: str = Field(description="Name in the class table")
     method: Literal["components", "watershed"] = Field(
-        default="components",
+        default="watershed",
         description="components: each island of face-connected voxels is a particle (the paper's ribosomes); "
-        "watershed: touching particles are split on the distance transform (the paper's TRiC)",
+        "watershed: pieces of one particle are joined and touching particles split (the paper's TRiC)",
     )
     diameter_nm: float = Field(
         gt=0, le=1000, description="Particle diameter, nm; sets the smallest distance between two centres"
@@ -83,7 +83,7 @@ class ComparisonConfig(Strict):
 
 def _default_particles() -> tuple[ParticleConfig, ...]:
     return (
-        ParticleConfig(class_name="ribosome", method="components", diameter_nm=25.0),
+        ParticleConfig(class_name="ribosome", method="watershed", diameter_nm=25.0),
         ParticleConfig(class_name="tric", method="watershed", diameter_nm=16.0),
     )
 

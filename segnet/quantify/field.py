@@ -21,7 +21,8 @@ from segnet.quantify.objects import Runs
 _BRICK = 48
 _GRID_POINTS_PER_RADIUS = 4.0
 _SMOOTHING = 0.45  # sigma of the field, in filament radii: touching neighbours stay two ridges
-_HALF = 0.5
+_WALL_SMOOTHING = 0.15  # sigma that closes the pores of a wall, in radii
+_WALL_LEVEL = 0.2
 _LUMEN_DIRECTIONS = 10  # of 13 lines through a voxel, how many must meet wall on both sides
 _LUMEN_SLACK = 1.5  # oblique lines through a tube are longer than its inner diameter
 FULL = 255  # the field is stored as a share of 255
@@ -79,7 +80,8 @@ def filament_field(runs: Runs, config: FilamentConfig, voxel_nm: float) -> Field
         block, inner = _with_halo(counts, corner, halo)
         share = block.astype(np.float32) / full
         if lumen > 2:
-            share = np.maximum(share, _lumen(share >= _HALF, int(np.ceil(lumen * _LUMEN_SLACK))))
+            wall = ndimage.gaussian_filter(share, _WALL_SMOOTHING * radius, mode="nearest") >= _WALL_LEVEL
+            share = (wall | _lumen(wall, int(np.ceil(lumen * _LUMEN_SLACK)))).astype(np.float32)
         smooth = ndimage.gaussian_filter(share, sigma, mode="nearest", truncate=3.0)[inner]
         target = tuple(slice(c, c + n) for c, n in zip(corner, smooth.shape, strict=True))
         values[target] = np.rint(smooth * FULL)
@@ -176,11 +178,12 @@ def _enclosed(wall: Any, reach: int, lines: Any, norm: Any, wanted: int) -> Any:
 
 @numba.njit(cache=True)
 def _steps_to_wall(wall: Any, z: int, y: int, x: int, dz: int, dy: int, dx: int, reach: int) -> int:
+    """Return the steps to the wall; the end of the block, which is a face of the volume, counts as wall."""
     nz, ny, nx = wall.shape
     for n in range(1, reach + 1):
         z, y, x = z + dz, y + dy, x + dx
         if z < 0 or y < 0 or x < 0 or z >= nz or y >= ny or x >= nx:
-            return -1
+            return n
         if wall[z, y, x]:
             return n
     return -1

@@ -96,7 +96,9 @@ def find_filaments(
     field = filament_field(own, config, voxel_nm)
     counts = coarse_counts(own, field.factor)
     # a piece may be shorter than a filament: breaks are bridged first
-    shortest = min(config.minimum_length_nm / 2 / voxel_nm / field.factor, 6 * field.radius)
+    shortest = max(
+        min(config.minimum_length_nm / 2 / voxel_nm / field.factor, 6 * field.radius), 3 * field.radius
+    )
     hollow = config.lumen_diameter_nm > 0
     pieces = [
         _to_true_ends(p, counts, field, hollow) for p in trace_field(field, shortest, progress=progress)
@@ -155,7 +157,8 @@ def _inner_points(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.floa
 def _redraw_end(path: Path, counts: NDArray[np.uint8], half: float, radius: float, redrawn: float) -> Path:
     """Replace the first stretch of a path by a straight line to where the cross-section halves."""
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    path = path[along >= min(redrawn, along[-1] / 3)]
+    # at least three points stay, to fit a direction to
+    path = path[min(int(np.searchsorted(along, min(redrawn, along[-1] / 3))), len(path) - 3) :]
     direction = end_directions(path, _END_SPAN * radius)[0]
     ahead = np.arange(0, redrawn + _END_AHEAD * radius, 0.25)
     full = np.array([_section(counts, path[0] + t * direction, direction, radius) for t in ahead]) >= half

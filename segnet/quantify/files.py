@@ -111,7 +111,10 @@ def write_star(path: Path, rows: list[dict[str, Any]], *, overwrite: bool) -> No
     import starfile
 
     with new_file(path, overwrite=overwrite) as partial:
-        starfile.write({"particles": pandas.DataFrame(rows)}, partial, overwrite=True)
+        starfile.write({"particles": pandas.DataFrame(rows)}, partial, overwrite=True, float_format="%.4f")
+        # starfile dates its files: the same labels are to give the same bytes
+        text = partial.read_text(encoding="utf-8")
+        partial.write_text(text[text.index("data_") :], encoding="utf-8")
 
 
 def write_instances(

@@ -38,17 +38,11 @@ class InstanceMap:
         _set_runs(self._ids, self._first, np.flatnonzero(chosen), chosen)
         return ids
 
-    def add_particles(self, particles: Particles, runs_of: Any) -> NDArray[np.int64]:
-        """Give one id to each particle; ``runs_of(object)`` are places in the list of runs."""
-        split = np.isin(particles.of_object, list(particles.split))
-        ids = np.zeros(particles.of_object.size, np.int64)
-        ids[~split] = self.add_objects(particles.of_object[~split])
-        for number, parts in particles.split.items():
-            own = np.flatnonzero(particles.of_object == number)
-            ids[own] = self._next(own.size)
-            table = np.concatenate([[0], ids[own]]).astype(np.int32)
-            places = np.concatenate([np.arange(self._first[i], self._first[i + 1]) for i in runs_of(number)])
-            self._ids[places] = table[parts + 1]
+    def add_particles(self, particles: Particles) -> NDArray[np.int64]:
+        """Give one id to each particle."""
+        ids = self._next(len(particles.centre))
+        table = np.concatenate([ids, [0]]).astype(np.int32)  # the last stands for -1, no particle
+        _set_voxels(self._ids, self._first, particles.run_index, table[particles.of_voxel])
         return ids
 
     def add_filaments(self, found: FilamentSet, labels: list[int]) -> NDArray[np.int64]:
@@ -93,6 +87,15 @@ class InstanceMap:
 def _set_runs(ids: Any, first: Any, chosen: Any, values: Any) -> None:
     for i in chosen:
         ids[first[i] : first[i + 1]] = values[i]
+
+
+@numba.njit(cache=True)
+def _set_voxels(ids: Any, first: Any, chosen: Any, values: Any) -> None:
+    n = 0
+    for i in chosen:
+        length = first[i + 1] - first[i]
+        ids[first[i] : first[i + 1]] = values[n : n + length]
+        n += length
 
 
 @numba.njit(cache=True)

@@ -144,12 +144,22 @@ def label_objects(runs: Runs, full_connectivity: NDArray[np.bool_]) -> Objects:
     full_connectivity
         (256,) per label: True joins voxels that share a face, edge or corner (26), False a face only (6).
     """
-    component, count = _connect(
-        runs.row_start, runs.start, runs.stop, runs.label, full_connectivity, *runs.shape[:2]
+    return measure_objects(
+        runs,
+        _connect(runs.row_start, runs.start, runs.stop, runs.label, full_connectivity, *runs.shape[:2]),
     )
-    return Objects(
-        component, *_measure(runs.rows, runs.start, runs.stop, runs.label, component, count, runs.shape[1])
-    )
+
+
+def measure_objects(runs: Runs, component: Int) -> Objects:
+    """Measure the objects that runs belong to; ``component`` numbers them 0, 1, … without gaps."""
+    count = int(component.max(initial=-1)) + 1
+    measured = _measure(runs.rows, runs.start, runs.stop, runs.label, component, count, runs.shape[1])
+    return Objects(component, *measured)
+
+
+def near_groups(runs: Runs, reach: float) -> Int:
+    """Return a group per run, 0, 1, …: runs with voxels at most ``reach`` apart are in one group."""
+    return np.asarray(_connect_near(runs.row_start, runs.start, runs.stop, reach, *runs.shape[:2]))
 
 
 @numba.njit(cache=True)
@@ -174,16 +184,22 @@ def _connect(row_start: Any, start: Any, stop: Any, label: Any, full: Any, nz: i
                 _join_rows(
                     parent, row_start, start, stop, label, full, row, row + dz * ny + dy, dz != 0 and dy != 0
                 )
-    component = np.empty(start.size, np.int32)
+    return _numbered(parent)
+
+
+@numba.njit(cache=True)
+def _numbered(parent: Any) -> Any:
+    """Number the trees 0, 1, … in the order of their first run."""
+    component = np.empty(parent.size, np.int32)
     count = 0
-    for i in range(start.size):
+    for i in range(parent.size):
         root = _root(parent, i)
         if root == i:
             component[i] = count
             count += 1
         else:
             component[i] = component[root]
-    return component, count
+    return component
 
 
 @numba.njit(cache=True)
@@ -210,6 +226,39 @@ def _join_rows(
             if label[k] == label[i] and touching and (reach == 1 or not diagonal):
                 a, b = _root(parent, i), _root(parent, k)
                 parent[max(a, b)] = min(a, b)
+            k += 1
+
+
+@numba.njit(cache=True)
+def _connect_near(row_start: Any, start: Any, stop: Any, reach: float, nz: int, ny: int) -> Any:
+    parent = np.arange(start.size).astype(np.int32)
+    far = int(reach)
+    for z in range(nz):
+        for y in range(ny):
+            row = z * ny + y
+            if row_start[row] == row_start[row + 1]:
+                continue
+            for dz in range(-far, 1):
+                for dy in range(-far, far + 1 if dz < 0 else 1):
+                    left = reach**2 - dz**2 - dy**2
+                    if left >= 0 and z + dz >= 0 and 0 <= y + dy < ny:
+                        other = row + dz * ny + dy
+                        _join_near_rows(parent, row_start, start, stop, row, other, int(np.sqrt(left)))
+    return _numbered(parent)
+
+
+@numba.njit(cache=True)
+def _join_near_rows(
+    parent: Any, row_start: Any, start: Any, stop: Any, row: int, other: int, reach: int
+) -> None:
+    j = row_start[other]
+    for i in range(row_start[row], row_start[row + 1]):
+        while j < row_start[other + 1] and stop[j] - 1 + reach < start[i]:
+            j += 1
+        k = j
+        while k < row_start[other + 1] and start[k] <= stop[i] - 1 + reach:
+            a, b = _root(parent, i), _root(parent, k)
+            parent[max(a, b)] = min(a, b)
             k += 1
 
 

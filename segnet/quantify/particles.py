@@ -1,4 +1,4 @@
-"""Particles from objects: one per object, or several where a watershed on the distance transform says so."""
+"""Particles of a class: one per object, or divided by a watershed on the distance transform."""
 
 from __future__ import annotations
 
@@ -13,160 +13,137 @@ from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
 from segnet.config.quantification import ParticleConfig
-from segnet.quantify.objects import Objects, Runs, RunsByObject
+from segnet.quantify.objects import Objects, Runs, RunsByObject, measure_objects, near_groups
 
-# Geometry of the split, in particle diameters; benchmarks/quantify.py shows what they do.
+# Geometry of the watershed in particle diameters; benchmarks/quantify.py shows what it does.
+_CLOSING = 0.1  # radius over which clefts and pores of one particle are closed
+_SMOOTHING = 0.16  # sigma: the halves of a ribosome become one hill, neighbours stay two
 _CENTRE_SPACING = 0.55
-_CLOSING = 0.15
-_SMOOTHING = 0.1
-_SINGLE_EXTENT = 1.25
+_SINGLE_EXTENT = 1.25  # a group no larger than this in any direction holds one particle
 
 
 @dataclass(frozen=True)
 class Particles:
-    """Particles of one class: centre (n, 3) (z, y, x) and voxels, and whether a face of the volume cuts them.
+    """Particles of one class.
 
-    ``of_object`` is the object that each was found in; ``split`` maps an object that was divided to the
-    part (0, 1, …; -1 nowhere) of each of its voxels, in the order of its runs.
+    Attributes
+    ----------
+    centre
+        (n, 3) (z, y, x) in voxels: mean of the labelled voxels.
+    voxels
+        (n,) labelled voxels.
+    touches_border
+        (n,) a face of the volume cuts it: size and centre are off.
+    run_index
+        Places of the class's runs in the list of runs.
+    of_voxel
+        Particle 0, 1, … of each voxel along these runs; -1 for none.
     """
 
     class_name: str
     centre: NDArray[np.float64]
     voxels: NDArray[np.int64]
     touches_border: NDArray[np.bool_]
-    of_object: NDArray[np.int64]
-    split: dict[int, NDArray[np.int32]]
+    run_index: NDArray[np.int64]
+    of_voxel: NDArray[np.int32]
 
 
 def find_particles(
-    runs: Runs, objects: Objects, by_object: RunsByObject, label: int, config: ParticleConfig, voxel_nm: float
+    runs: Runs, objects: Objects, label: int, config: ParticleConfig, voxel_nm: float, minimum_voxels: int
 ) -> Particles:
     """Find the particles of one class.
 
     Parameters
     ----------
-    runs, objects, by_object
-        The volume's objects, islands removed.
+    runs, objects
+        The volume's runs and objects, islands removed.
     label
         Label of the class.
     config
         Method and diameter.
     voxel_nm
         Voxel size, nm.
+    minimum_voxels
+        Smaller parts of a divided group are dropped.
     """
-    numbers = np.flatnonzero(objects.label == label)
-    touching = objects.touches_border(runs.shape)
-    diameter = config.diameter_nm / voxel_nm
-    centres, voxels, border, of_object = [], [], [], []
-    split: dict[int, NDArray[np.int32]] = {}
-    for number in numbers:
-        parts = None
-        if config.method == "watershed" and not _is_single(objects, number, diameter):
-            parts = split_object(by_object.mask(number, margin=1), diameter)
-        if parts is None or parts.max() <= 1:
-            centres.append(objects.centroid[number][np.newaxis])
-            voxels.append(objects.voxels[number : number + 1])
-            border.append(touching[number : number + 1])
-            of_object.append([number])
-            continue
-        corner = objects.box_start[number] - 1
-        measured = _measure_parts(parts, corner, runs.shape)
-        centres.append(measured[0])
-        voxels.append(measured[1])
-        border.append(measured[2])
-        of_object.append([number] * len(measured[1]))
-        split[int(number)] = _parts_along_runs(parts, by_object.runs_of(number)[0], corner)
-    if not centres:
-        empty = np.zeros(0, np.int64)
-        return Particles(config.class_name, np.zeros((0, 3)), empty, empty.astype(bool), empty, {})
-    return Particles(
-        config.class_name,
-        np.concatenate(centres),
-        np.concatenate(voxels),
-        np.concatenate(border),
-        np.concatenate([np.asarray(item, np.int64) for item in of_object]),
-        split,
-    )
+    chosen = np.flatnonzero(runs.label == label)
+    own = runs.keep(runs.label == label)
+    if config.method == "components":
+        group = np.unique(objects.of_run[chosen], return_inverse=True)[1].astype(np.int32)
+        of_voxel = np.repeat(group, own.stop - own.start)
+    else:
+        diameter = config.diameter_nm / voxel_nm
+        of_voxel = _divide(own, near_groups(own, 2 * _CLOSING * diameter), diameter, minimum_voxels)
+    centre, voxels, border = _measure(own, of_voxel)
+    return Particles(config.class_name, centre, voxels, border, chosen, of_voxel)
 
 
-def _is_single(objects: Objects, number: int, diameter: float) -> bool:
-    """Say whether an object is too small in every direction to hold two particles."""
-    extent = objects.box_stop[number] - objects.box_start[number]
-    return bool((extent <= _SINGLE_EXTENT * diameter).all())
+def _divide(runs: Runs, group: NDArray[np.int32], diameter: float, minimum_voxels: int) -> NDArray[np.int32]:
+    """Return the particle of each voxel; groups are looked at in their own boxes."""
+    groups = measure_objects(runs, group)
+    by_group = RunsByObject(runs, groups)
+    first = np.concatenate([[0], np.cumsum(runs.stop - runs.start)])
+    of_voxel = np.full(int(first[-1]), -1, np.int32)
+    count = 0
+    for number in range(groups.label.size):
+        table, index = by_group.runs_of(number)
+        extent = groups.box_stop[number] - groups.box_start[number]
+        if (extent <= _SINGLE_EXTENT * diameter).all():
+            values = np.zeros(int(groups.voxels[number]), np.int32)
+        else:
+            parts = split_object(by_group.mask(number, margin=1), diameter, minimum_voxels)
+            values = _along_runs(
+                parts, table, groups.box_start[number] - 1, int(groups.voxels[number])
+            ) - np.int32(1)
+        _store(of_voxel, first, index, np.where(values >= 0, values + count, -1).astype(np.int32))
+        count += int(values.max()) + 1
+    return of_voxel
 
 
-def split_object(mask: NDArray[np.bool_], diameter: float) -> NDArray[np.int32]:
+def split_object(mask: NDArray[np.bool_], diameter: float, minimum_voxels: int = 1) -> NDArray[np.int32]:
     """Divide a mask into particles by watershed on its distance transform.
 
-    Cavities are closed first (TRiC is hollow). One marker is set at each maximum of the smoothed distance
-    transform; centres are at least about half a diameter apart.
+    Pores, clefts and cavities are closed first (TRiC is hollow, a ribosome has a cleft). Each maximum of the
+    smoothed distance transform is a particle; two are at least about half a diameter apart.
 
     Parameters
     ----------
     mask
-        Object in its own box, with a margin of at least one empty voxel.
+        Objects in their own box, with a margin of at least one empty voxel.
     diameter
         Particle diameter, voxels.
+    minimum_voxels
+        Parts with fewer voxels of the mask are dropped.
 
     Returns
     -------
     Parts 1, 2, … in the mask, 0 outside.
     """
-    solid = _close(mask, _CLOSING * diameter)
+    solid = _closed(mask, _CLOSING * diameter)
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(solid), _SMOOTHING * diameter)
-    peaks = peak_local_max(
-        distance,
-        min_distance=max(1, round(_CENTRE_SPACING * diameter)),
-        exclude_border=False,
-        labels=solid.astype(int),
-    )
+    spacing = max(1, round(_CENTRE_SPACING * diameter))
+    peaks = peak_local_max(distance, min_distance=spacing, exclude_border=False, labels=solid.astype(int))
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     parts: NDArray[np.int32] = watershed(-distance, markers, mask=solid)
     parts[~mask] = 0
-    return _renumber(parts)
-
-
-def _close(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """Fill cavities, also those with an opening narrower than twice the radius."""
-    margin = int(np.ceil(radius)) + 1
-    padded = np.pad(mask, margin)
-    grown = ndimage.distance_transform_edt(~padded) <= radius
-    grown = ndimage.binary_fill_holes(grown)
-    closed = ndimage.distance_transform_edt(grown) > radius
-    inner = (slice(margin, -margin),) * 3
-    return np.asarray(closed[inner] | mask)
-
-
-def _renumber(parts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number parts 1, 2, … without gaps (a marker in a cavity can have lost all its voxels)."""
-    present = np.unique(parts[parts > 0])
-    table = np.zeros(parts.max(initial=0) + 1, np.int32)
-    table[present] = np.arange(1, present.size + 1)
+    sizes = np.bincount(parts.ravel())
+    kept = np.flatnonzero(sizes >= minimum_voxels)
+    table = np.zeros(sizes.size, np.int32)
+    table[kept[kept > 0]] = np.arange(1, (kept > 0).sum() + 1)
     return table[parts]
 
 
-def _measure_parts(
-    parts: NDArray[np.int32], corner: NDArray[np.int32], shape: tuple[int, int, int]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
-    index = np.arange(1, parts.max() + 1)
-    voxels = np.bincount(parts.ravel())[1:]
-    centre = np.asarray(ndimage.center_of_mass(parts > 0, parts, index)) + corner
-    border = []
-    for box in ndimage.find_objects(parts):
-        start = np.array([part.start for part in box]) + corner
-        stop = np.array([part.stop for part in box]) + corner
-        border.append(bool((start == 0).any() or (stop == np.asarray(shape)).any()))
-    return centre, voxels, np.asarray(border)
-
-
-def _parts_along_runs(parts: NDArray[np.int32], table: Any, corner: NDArray[np.int32]) -> NDArray[np.int32]:
-    found: NDArray[np.int32] = _sample_runs(parts, table, corner, int((table[:, 3] - table[:, 2]).sum()))
-    return found - np.int32(1)
+def _closed(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """Fill cavities, also those with an opening narrower than twice the radius."""
+    margin = int(np.ceil(radius)) + 1
+    grown = ndimage.distance_transform_edt(~np.pad(mask, margin)) <= radius
+    closed = ndimage.distance_transform_edt(ndimage.binary_fill_holes(grown)) > radius
+    return np.asarray(closed[(slice(margin, -margin),) * 3] | mask)
 
 
 @numba.njit(cache=True)
-def _sample_runs(parts: Any, table: Any, corner: Any, total: int) -> Any:
+def _along_runs(parts: Any, table: Any, corner: Any, total: int) -> Any:
     values = np.empty(total, np.int32)
     n = 0
     for i in range(table.shape[0]):
@@ -174,3 +151,40 @@ def _sample_runs(parts: Any, table: Any, corner: Any, total: int) -> Any:
             values[n] = parts[table[i, 0] - corner[0], table[i, 1] - corner[1], x - corner[2]]
             n += 1
     return values
+
+
+@numba.njit(cache=True)
+def _store(of_voxel: Any, first: Any, index: Any, values: Any) -> None:
+    n = 0
+    for i in index:
+        for k in range(first[i], first[i + 1]):
+            of_voxel[k] = values[n]
+            n += 1
+
+
+def _measure(
+    runs: Runs, of_voxel: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+    count = int(of_voxel.max(initial=-1)) + 1
+    sums, voxels, border = _moments(runs.rows, runs.start, runs.stop, of_voxel, count, *runs.shape)
+    return sums / voxels.reshape(-1, 1), voxels, border
+
+
+@numba.njit(cache=True)
+def _moments(rows: Any, start: Any, stop: Any, of_voxel: Any, count: int, nz: int, ny: int, nx: int) -> Any:
+    sums = np.zeros((count, 3))
+    voxels = np.zeros(count, np.int64)
+    border = np.zeros(count, np.bool_)
+    n = 0
+    for i in range(rows.size):
+        z, y = rows[i] // ny, rows[i] % ny
+        for x in range(start[i], stop[i]):
+            p = of_voxel[n]
+            n += 1
+            if p >= 0:
+                sums[p, 0] += z
+                sums[p, 1] += y
+                sums[p, 2] += x
+                voxels[p] += 1
+                border[p] |= z == 0 or y == 0 or x == 0 or z == nz - 1 or y == ny - 1 or x == nx - 1
+    return sums, voxels, border

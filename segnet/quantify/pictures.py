@@ -38,6 +38,7 @@ def plot_tomogram(found: MeasuredTomogram, path: Path, *, overwrite: bool) -> No
         axis.imshow(false_colours(projections[name]), extent=extent_nm, interpolation="nearest")
         _draw_paths(axis, found, name)
         _draw_clusters(axis, found, name)
+        axis.set(xlim=extent_nm[:2], ylim=extent_nm[2:])
         axis.set_title(f"{name}: {len(found.instance_ids[name])}", fontsize=9)
         axis.set_xlabel("x (nm)", fontsize=7)
         axis.set_ylabel("y (nm)", fontsize=7)

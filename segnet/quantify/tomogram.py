@@ -110,14 +110,15 @@ def measure_tomogram(
     voxel_nm = pixel_size / 10
     with clock("objects"):
         labelled = label_objects(runs, _full_connectivity(config, classes))
-        kept_runs, objects = without_islands(runs, labelled, _minimum_voxels(config, classes))
+        minimum = _minimum_voxels(config, classes)
+        kept_runs, objects = without_islands(runs, labelled, minimum)
         by_object = RunsByObject(kept_runs, objects)
     particles = {}
     for entry in config.particles:
         with clock(f"particles {entry.class_name}"):
             label = classes.label_of(entry.class_name)
             particles[entry.class_name] = find_particles(
-                kept_runs, objects, by_object, label, entry, voxel_nm
+                kept_runs, objects, label, entry, voxel_nm, int(minimum[label])
             )
     filaments = {}
     for kind in config.filaments:
@@ -135,7 +136,7 @@ def measure_tomogram(
         }
     with clock("instances"):
         instances = InstanceMap(kept_runs, objects)
-        ids = _number(instances, objects, by_object, particles, filaments, config, classes)
+        ids = _number(instances, objects, particles, filaments, config, classes)
     return MeasuredTomogram(
         source,
         runs.shape,
@@ -198,7 +199,6 @@ def _by_class(objects: Objects, weights: NDArray[np.int64] | None, classes: Clas
 def _number(
     instances: InstanceMap,
     objects: Objects,
-    by_object: RunsByObject,
     particles: dict[str, Particles],
     filaments: dict[str, FilamentSet],
     config: QuantificationConfig,
@@ -207,7 +207,7 @@ def _number(
     ids = {}
     rest = {entry.name for entry in classes if entry.label != 0} - set(particles)
     for name, found in particles.items():
-        ids[name] = instances.add_particles(found, lambda number: by_object.runs_of(number)[1])
+        ids[name] = instances.add_particles(found)
     for kind in config.filaments:
         ids[kind.name] = instances.add_filaments(
             filaments[kind.name], [classes.label_of(name) for name in kind.class_names]
