@@ -246,7 +246,7 @@ def _add_object(volts, stamp, start, potential, occupancy, code, instance, stren
                     continue
                 occupancy[i, j, k] += share
                 steps = int(min(share, 2.0) * _STEPS + 0.5)
-                if steps > strength[i, j, k]:
+                if steps > 0 and steps > strength[i, j, k]:
                     strength[i, j, k] = steps
                     instance[i, j, k] = own
                 if occupancy[i, j, k] >= 0.5 and code[i, j, k] != OBJECT:

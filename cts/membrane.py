@@ -137,10 +137,10 @@ class Sheet:
     amplitudes: NDArray[np.float64]
     phases: NDArray[np.float64]
 
-    def distance(self, shape: tuple[int, int, int]) -> FloatVolume:
-        """Return the distance to the surface (voxels, positive along the normal) for a volume."""
-        block = np.empty(shape, np.float32)
-        _sheet_distance(block, self.centre, self.normal, self.waves, self.amplitudes, self.phases)
+    def distance(self, shape: tuple[int, int, int], step: int = 1) -> FloatVolume:
+        """Return the distance to the surface (voxels), positive along the normal, at every ``step``-th voxel."""
+        block = np.empty(_every(shape, step), np.float32)
+        _sheet_distance(block, step, self.centre, self.normal, self.waves, self.amplitudes, self.phases)
         return block
 
 
@@ -167,11 +167,11 @@ class Tube:
     waves: NDArray[np.float64]
     phases: NDArray[np.float64]
 
-    def distance(self, shape: tuple[int, int, int]) -> FloatVolume:
-        """Return the distance to the surface (voxels, negative inside) for a volume."""
-        block = np.empty(shape, np.float32)
+    def distance(self, shape: tuple[int, int, int], step: int = 1) -> FloatVolume:
+        """Return the distance to the surface (voxels, negative inside), at every ``step``-th voxel."""
+        block = np.empty(_every(shape, step), np.float32)
         _tube_distance(
-            block, self.centre, self.direction, self.radius, self.sideways, self.waves, self.phases
+            block, step, self.centre, self.direction, self.radius, self.sideways, self.waves, self.phases
         )
         return block
 
@@ -257,6 +257,10 @@ def surface_points(
     return voxels + start - normals * distance[z, y, x][:, None], normals
 
 
+def _every(shape: tuple[int, int, int], step: int) -> tuple[int, int, int]:
+    return -(-shape[0] // step), -(-shape[1] // step), -(-shape[2] // step)
+
+
 def _flat_direction(rng: np.random.Generator, steepest_rad: float) -> NDArray[np.float64]:
     """Return a unit vector (z, y, x) within an angle of the xy plane."""
     azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(-steepest_rad, steepest_rad)
@@ -322,11 +326,11 @@ def _vesicle_distance(block, first, radius, axes, amplitudes):  # type: ignore[n
 
 
 @njit(cache=True)
-def _sheet_distance(block, centre, normal, waves, amplitudes, phases):  # type: ignore[no-untyped-def]
+def _sheet_distance(block, step, centre, normal, waves, amplitudes, phases):  # type: ignore[no-untyped-def]
     for i in range(block.shape[0]):
         for j in range(block.shape[1]):
             for k in range(block.shape[2]):
-                z, y, x = i - centre[0], j - centre[1], k - centre[2]
+                z, y, x = step * i - centre[0], step * j - centre[1], step * k - centre[2]
                 height = z * normal[0] + y * normal[1] + x * normal[2]
                 sz, sy, sx = 0.0, 0.0, 0.0
                 for wave in range(len(waves)):
@@ -340,11 +344,11 @@ def _sheet_distance(block, centre, normal, waves, amplitudes, phases):  # type: 
 
 
 @njit(cache=True)
-def _tube_distance(block, centre, direction, radius, sideways, waves, phases):  # type: ignore[no-untyped-def]
+def _tube_distance(block, step, centre, direction, radius, sideways, waves, phases):  # type: ignore[no-untyped-def]
     for i in range(block.shape[0]):
         for j in range(block.shape[1]):
             for k in range(block.shape[2]):
-                z, y, x = i - centre[0], j - centre[1], k - centre[2]
+                z, y, x = step * i - centre[0], step * j - centre[1], step * k - centre[2]
                 along = z * direction[0] + y * direction[1] + x * direction[2]
                 dz, dy, dx = z - along * direction[0], y - along * direction[1], x - along * direction[2]
                 tz, ty, tx = 0.0, 0.0, 0.0

@@ -30,8 +30,9 @@ from cts.potential import RenderedStructure
 LOGGER = logging.getLogger(__name__)
 
 # the map of free room is renewed this often in a run, however long: its cost stays linear in the volume
-_RENEWALS = 30
+_RENEWALS = 25
 _MEMBRANE_POINTS = 12
+_PROPOSALS = 40
 _NEIGHBOUR_POSITIONS = 60
 
 
@@ -175,19 +176,26 @@ class _Run:
 
     def _seed(self, species: Species, body: Body) -> Placed | None:
         where = species.placement if species.placement in ("vesicle", "cytosol") else ""
-        positions = self.room.propose(body.core_radius, self._rules.positions, self._rng, where)
-        return self._try(body, random_rotation(self._rng), positions)
+        rotation, subvoxel = random_rotation(self._rng), self._rng.uniform(-0.5, 0.5, 3)
+        shape = _footprint(body, rotation, subvoxel)
+        # most objects find a place among the first few positions
+        for start in range(0, self._rules.positions, _PROPOSALS):
+            count = min(_PROPOSALS, self._rules.positions - start)
+            positions = self.room.propose(body.core_radius, count, self._rng, where)
+            found = first_fit(self._canvas, shape, positions, self._rules.tolerance)
+            if found >= 0:
+                return self._add(Pose(body, positions[found] + subvoxel, rotation))
+        return None
 
     def _try(self, body: Body, rotation: NDArray[np.float64], positions: NDArray[np.int64]) -> Placed | None:
         """Place a body at the first of some voxels where it fits."""
-        if not len(positions):
-            return None
         subvoxel = self._rng.uniform(-0.5, 0.5, 3)
-        shape = _footprint(body, rotation, subvoxel)
-        found = first_fit(self._canvas, shape, positions, self._rules.tolerance)
-        if found < 0:
-            return None
-        pose = Pose(body, positions[found] + subvoxel, rotation)
+        found = first_fit(
+            self._canvas, _footprint(body, rotation, subvoxel), positions, self._rules.tolerance
+        )
+        return None if found < 0 else self._add(Pose(body, positions[found] + subvoxel, rotation))
+
+    def _add(self, pose: Pose) -> Placed | None:
         return _placed(pose, add_poses(self._canvas, [pose], self._rules.tolerance))
 
     def _in_membrane(self, species: Species) -> list[Placed]:

@@ -319,7 +319,7 @@ class SpecimenConfig(Strict):
         json_schema_extra=_unit("fraction"),
     )
     positions_per_attempt: int = Field(
-        default=50, ge=1, le=10_000, title="Positions", description="Positions tested in a placement attempt"
+        default=200, ge=1, le=10_000, title="Positions", description="Positions tested in a placement attempt"
     )
     layers: tuple[LayerConfig, ...] = Field(
         default=_PAPER_LAYERS, title="Layers", description="Particles; the larger ones of all layers go first"
