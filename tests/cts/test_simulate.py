@@ -1,0 +1,316 @@
+"""Model folder to tilt series and tomogram: files, registration, contrast, determinism, stages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import starfile
+
+from cts.alignment import read_alignment, with_ctf
+from cts.config.imaging import SimulationConfig, StackReconstructionConfig
+from cts.imaging import Specimen, image_contrast, plan_series, view_specimen
+from cts.projection import cut_rows
+from cts.reconstruct import reconstruct_tilt_series
+from cts.simulate import simulate_tomogram
+from tomoio import read_manifest, read_stack, read_volume, write_volume
+from tomoio.command import run_command_line
+from tomoio.config import parse_config
+from tomoio.tables import read_table
+
+SHAPE = (24, 61, 80)
+BALLS = ((12, 20, 25, 6), (8, 44, 60, 5), (15, 40, 18, 4))  # z, y, x, radius
+
+
+def _model(shape=SHAPE, balls=BALLS):
+    grids = np.indices(shape)
+    volume = np.full(shape, 4.5, np.float32)
+    for *centre, radius in balls:
+        distance = np.sqrt(sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True)))
+        volume += 2.5 * np.clip(radius - distance + 0.5, 0, 1).astype(np.float32)
+    return volume
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    write_volume(folder / "model.mrc", _model(), 10.0)
+    return folder
+
+
+def _simulate(model_dir, output, options=None, seed=1):
+    config = parse_config(options or {}, SimulationConfig, "test")
+    simulate_tomogram(model_dir, config, output, seed=seed, tomogram_id="a", overwrite=False)
+    return output
+
+
+def _correlation(model, tomogram):
+    inner = (slice(3, -3), slice(6, -6), slice(6, -6))
+    return np.corrcoef(model[inner].ravel(), tomogram[inner].ravel())[0, 1]
+
+
+def test_files_grids_and_contrast(model_dir, tmp_path):
+    folder = _simulate(
+        model_dir, tmp_path / "out", {"optics": {"defocus_um": [3, 4]}, "tilt": {"step_deg": 4}}
+    )
+    series, tomogram = read_stack(folder / "tiltseries.mrc"), read_volume(folder / "tomogram.mrc")
+    assert series.data.shape == (31, 61, 80)
+    assert tomogram.data.shape == SHAPE
+    assert tomogram.pixel_size_angstrom == series.pixel_size_angstrom == 10
+    assert series.data[15].mean() == pytest.approx(100 / 31 * 100 * np.exp(-240 / 3800), rel=0.01)
+    assert _correlation(_model(), tomogram.data) < -0.2
+    manifest = read_manifest(folder / "manifest.json")
+    assert 3 <= manifest["configuration"]["optics"]["defocus_um"] <= 4
+    assert manifest["seed"] == 1
+    rows = read_table(folder / "tiltseries.tsv", required=("tilt_deg", "defocus_um"))
+    assert [float(row["tilt_deg"]) for row in rows] == np.arange(-60, 61, 4).tolist()
+    assert sum(float(row["dose_e_per_angstrom2"]) for row in rows) == pytest.approx(100, rel=1e-4)
+
+
+def test_other_programs_tables_read_back(model_dir, tmp_path):
+    folder = _simulate(model_dir, tmp_path / "out", {"tilt": {"min_deg": -6, "max_deg": 6}})
+    rows = read_table(folder / "tiltseries.tsv", required=("tilt_deg",))
+    for name in ("tiltseries.tlt", "tiltseries.mrc.mdoc", "tiltseries.star"):
+        images = read_alignment(folder / name, None, 5, 10.0)
+        assert [image.tilt_deg for image in images] == [-6, -3, 0, 3, 6]
+        np.testing.assert_allclose(images[1].matrix, np.eye(2))
+    assert images[0].ctf.defocus_um == pytest.approx(5)
+    mdoc = read_alignment(folder / "tiltseries.mrc.mdoc", None, 5, 10.0)
+    prior = [float(row["prior_exposure_e_per_angstrom2"]) for row in rows]
+    assert [image.prior_e_per_angstrom2 for image in mdoc] == pytest.approx(prior)
+    assert prior == pytest.approx([80, 40, 0, 20, 60])
+    assert set(starfile.read(folder / "tiltseries.star", always_dict=True)) == {"global", "a"}
+    assert with_ctf(images, folder / "tiltseries.tsv", 5)[3].ctf.defocus_um == pytest.approx(5)
+
+
+@pytest.mark.parametrize("shape", [(20, 40, 50), (21, 41, 51), (20, 41, 50), (21, 40, 51)])
+@pytest.mark.parametrize(
+    "tilt", [{}, {"min_deg": -40, "max_deg": 66, "step_deg": 2}, {"angles_deg": (-50.0, -20.0, 5.0, 45.0)}]
+)
+def test_tomogram_and_model_are_registered(tmp_path, shape, tilt):
+    """A ball that a label would cover comes back at its place within half a voxel."""
+    ball = (10.0, 18.0, 30.0, 4)
+    write_volume(tmp_path / "model" / "model.mrc", _model(shape, [ball]), 10.0)
+    options = {
+        "tilt": tilt,
+        "dose": {"total_e_per_angstrom2": 10000, "radiation_damage": 0},
+        "optics": {"defocus_um": 0.5, "amplitude_contrast": 0.5},
+    }
+    tomogram = read_volume(_simulate(tmp_path / "model", tmp_path / "out", options) / "tomogram.mrc").data
+    corner = [int(c) - 6 for c in ball[:3]]
+    part = tomogram[tuple(slice(max(c, 0), c + 13) for c in corner)]
+    dark = np.maximum(-part - 0.4 * (-part).max(), 0)
+    found = [
+        (dark * g).sum() / dark.sum() + max(c, 0) for g, c in zip(np.indices(part.shape), corner, strict=True)
+    ]
+    assert np.abs(np.array(found) - ball[:3]).max() < 0.5
+
+
+def test_reconstructing_the_written_series_gives_the_same_tomogram(model_dir, tmp_path):
+    folder = _simulate(model_dir, tmp_path / "out")
+    config = StackReconstructionConfig(thickness_angstrom=240, normalise="mean")
+    reconstruct_tilt_series(
+        folder / "tiltseries.mrc", folder / "tiltseries.tlt", config, tmp_path / "again.mrc"
+    )
+    first, second = (read_volume(path).data for path in (folder / "tomogram.mrc", tmp_path / "again.mrc"))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+_RUN = """
+import sys
+from pathlib import Path
+from cts.config.imaging import SimulationConfig
+from cts.simulate import simulate_tomogram
+config = SimulationConfig(tilt={"step_deg": 10})
+simulate_tomogram(Path(sys.argv[1]), config, Path(sys.argv[2]), seed=5, tomogram_id="a")
+"""
+
+
+def test_one_seed_repeats_on_any_number_of_threads_and_two_differ(model_dir, tmp_path):
+    sums = []
+    for threads in (1, 2, 4):
+        output = tmp_path / str(threads)
+        subprocess.run(
+            [sys.executable, "-c", _RUN, str(model_dir), str(output)],
+            check=True,
+            env={**os.environ, "NUMBA_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)},
+        )
+        sums.append(
+            [
+                hashlib.sha256((output / f"{n}.mrc").read_bytes()).hexdigest()
+                for n in ("tiltseries", "tomogram")
+            ]
+        )
+    assert sums[0] == sums[1] == sums[2]
+    other = _simulate(model_dir, tmp_path / "other", {"tilt": {"step_deg": 10}}, seed=6)
+    first = read_stack(tmp_path / "1" / "tiltseries.mrc").data
+    assert not np.array_equal(first, read_stack(other / "tiltseries.mrc").data)
+
+
+def test_stages_halves_and_ideal(model_dir, tmp_path):
+    output = dict.fromkeys(("clean", "ctf", "dose", "halves", "ideal"), True)
+    options = {"output": output, "tilt": {"step_deg": 5}}
+    folder = _simulate(model_dir, tmp_path / "all", options)
+    stacks = {
+        name: read_stack(folder / f"{name}.mrc").data
+        for name in ("clean", "ctf", "dose", "tiltseries", "tiltseries_even", "tiltseries_odd")
+    }
+    np.testing.assert_array_equal(stacks["tiltseries_even"] + stacks["tiltseries_odd"], stacks["tiltseries"])
+    plain = read_stack(
+        _simulate(model_dir, tmp_path / "plain", {"tilt": {"step_deg": 5}}) / "tiltseries.mrc"
+    ).data
+    np.testing.assert_array_equal(plain, stacks["tiltseries"])
+    residual = (stacks["tiltseries"] - stacks["dose"]) / np.sqrt(stacks["dose"])
+    assert residual.mean() == pytest.approx(0, abs=0.01)
+    assert residual.std() == pytest.approx(1, abs=0.01)
+    assert stacks["clean"].max() < 1.05
+    volumes = {
+        n: read_volume(folder / f"{n}.mrc").data
+        for n in ("tomogram", "tomogram_even", "tomogram_odd", "ideal")
+    }
+    assert {volume.shape for volume in volumes.values()} == {SHAPE}
+    scores = {name: _correlation(_model(), volume) for name, volume in volumes.items()}
+    assert scores["ideal"] < -0.8 < scores["tomogram"] < scores["tomogram_even"] < -0.1
+    assert np.allclose(
+        volumes["tomogram"], 0.5 * (volumes["tomogram_even"] + volumes["tomogram_odd"]), atol=2e-4
+    )
+
+
+def test_more_dose_means_less_noise(model_dir, tmp_path):
+    scores = []
+    for dose in (10, 100, 1000):
+        options = {"dose": {"total_e_per_angstrom2": dose, "radiation_damage": 0}}
+        folder = _simulate(model_dir, tmp_path / str(dose), options)
+        scores.append(_correlation(_model(), read_volume(folder / "tomogram.mrc").data))
+    assert scores[0] > scores[1] > scores[2]
+
+
+def test_damage_dims_late_images_only_where_it_is_asked_for(model_dir, tmp_path):
+    spread = {}
+    for damage in (0, 1):
+        options = {
+            "dose": {"radiation_damage": damage},
+            "output": {"dose": True},
+            "detector": {"dqe": [[0, 1]]},
+        }
+        stack = read_stack(_simulate(model_dir, tmp_path / str(damage), options) / "dose.mrc").data
+        spread[damage] = (stack / stack.mean(axis=(1, 2), keepdims=True)).std(axis=(1, 2))
+    ratio = spread[1] / spread[0]
+    assert ratio[20] > 0.95
+    assert ratio[0] < ratio[10] < ratio[20]
+
+
+@pytest.mark.parametrize("surroundings", ["mirror", "mean"])
+def test_tilted_images_have_no_edges_of_the_model(tmp_path, surroundings):
+    rng = np.random.default_rng(1)
+    volume = (4.5 + 0.3 * rng.standard_normal((16, 48, 64))).astype(np.float32)
+    write_volume(tmp_path / "model" / "model.mrc", volume, 10.0)
+    options = {
+        "tilt": {"angles_deg": (60.0,)},
+        "output": {"ctf": True},
+        "sample": {"surroundings": surroundings},
+        "optics": {"defocus_um": 1},
+    }
+    image = read_stack(_simulate(tmp_path / "model", tmp_path / "out", options) / "ctf.mrc").data[0]
+    middle, edges = image[:, 20:44], np.concatenate([image[:, :10], image[:, -10:]], axis=1)
+    assert edges.mean() == pytest.approx(middle.mean(), abs=0.3 * float(middle.std()))
+
+
+def test_slabs_put_matter_at_its_height_and_strips_at_the_midplane():
+    """A sheet at the top of a thick box, untilted: nearer the source, so less underfocused."""
+    sheet = np.zeros((240, 64, 96), np.float32)
+    sheet[230] = np.random.default_rng(2).standard_normal((64, 96))
+    specimen = Specimen(cut_rows(sheet), 3.0)
+    height_um = (230 - 119.5) * 3.0 * 1e-4
+
+    def image(depth, defocus_um):
+        config = SimulationConfig(optics={"depth": depth, "defocus_um": defocus_um})
+        shot = plan_series(
+            SimulationConfig(tilt={"angles_deg": (0.0,)}, optics=config.optics), np.random.default_rng()
+        )[0]
+        return image_contrast(view_specimen(specimen, shot, config), shot, 3.0, config).ravel()
+
+    at_its_height = image("slabs", 2.0)
+    assert np.corrcoef(at_its_height, image("strips", 2.0 - height_um))[0, 1] > 0.995
+    assert np.corrcoef(at_its_height, image("strips", 2.0))[0, 1] < 0.98
+    assert np.corrcoef(at_its_height, image("strips", 2.0 + height_um))[0, 1] < 0.95
+
+
+@pytest.mark.parametrize("tilt_deg", [-45.0, 30.0])
+def test_slabs_and_strips_agree_on_a_thin_tilted_specimen(tilt_deg):
+    sheet = np.random.default_rng(3).standard_normal((2, 64, 128)).astype(np.float32)
+    specimen = Specimen(cut_rows(sheet), 4.0)
+    images = []
+    for depth in ("strips", "slabs"):
+        config = SimulationConfig(
+            optics={"depth": depth, "defocus_um": 2.0}, tilt={"angles_deg": (tilt_deg,)}
+        )
+        shot = plan_series(config, np.random.default_rng())[0]
+        images.append(image_contrast(view_specimen(specimen, shot, config), shot, 4.0, config).ravel())
+    assert np.corrcoef(images)[0, 1] > 0.98
+
+
+def test_misalignment_moves_the_image(model_dir, tmp_path):
+    options = {
+        "tilt": {"angles_deg": (0.0,), "misalignment_angstrom": 60},
+        "output": {"ctf": True, "clean": True},
+    }
+    folder = _simulate(model_dir, tmp_path / "out", options, seed=3)
+    row = read_table(folder / "tiltseries.tsv", required=("shift_x_angstrom", "shift_y_angstrom"))[0]
+    asked = np.array([float(row["shift_y_angstrom"]), float(row["shift_x_angstrom"])]) / 10
+    still = _simulate(model_dir, tmp_path / "still", {**options, "tilt": {"angles_deg": (0.0,)}}, seed=3)
+    moved, fixed = (read_stack(f / "ctf.mrc").data[0] - 1 for f in (folder, still))
+    cross = np.fft.ifft2(np.fft.fft2(moved) * np.fft.fft2(fixed).conj()).real
+    peak = np.array(np.unravel_index(np.argmax(cross), cross.shape))
+    found = (peak + np.array(cross.shape) // 2) % cross.shape - np.array(cross.shape) // 2
+    assert np.abs(found - asked).max() <= 1
+
+
+def test_phase_flipping_within_simulate_helps(model_dir, tmp_path):
+    scores = []
+    for correction in ("none", "phase_flip"):
+        options = {
+            "reconstruction": {"ctf_correction": correction},
+            "dose": {"total_e_per_angstrom2": 3000, "radiation_damage": 0},
+            "optics": {"defocus_um": 6},
+        }
+        folder = _simulate(model_dir, tmp_path / correction, options)
+        scores.append(_correlation(_model(), read_volume(folder / "tomogram.mrc").data))
+    assert scores[1] < scores[0] < 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("optics: {defocus_um: -5}", "optics.defocus_um: negative defocus"),
+        ("optics: {defocus: 5}", "optics.defocus: unknown key; wanted one of voltage_kv"),
+        ("tilt: {min_deg: 60, max_deg: -60}", "min_deg is above max_deg"),
+        ("dose: {total_e_per_angstrom2: [0, 10]}", "wanted 0.1 to 10000"),
+    ],
+)
+def test_wrong_configurations_end_in_one_line(model_dir, tmp_path, capsys, text, said):
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    command = ["simulate", str(model_dir), str(config), "-o", str(tmp_path / "out"), "--seed", "1"]
+    assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_missing_model_and_existing_results_are_refused(model_dir, tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text("imaging:\n  tilt: {step_deg: 20}\n")
+    command = ["simulate", str(model_dir), str(config), "-o", str(tmp_path / "out"), "--seed", "1"]
+    assert run_command_line("cts", "", "cts", ("simulate",), command) == 0
+    assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["results"]["tomogram_id"] == "out"
+    command[1] = str(tmp_path / "nowhere")
+    assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
+    assert "model.mrc: no such file" in capsys.readouterr().err
