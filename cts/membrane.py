@@ -138,7 +138,7 @@ class Sheet:
     phases: NDArray[np.float64]
 
     def distance(self, shape: tuple[int, int, int], step: int = 1) -> FloatVolume:
-        """Return the distance to the surface (voxels), positive along the normal, at every ``step``-th voxel."""
+        """Return the distance (voxels, positive along the normal) at every ``step``-th voxel."""
         block = np.empty(_every(shape, step), np.float32)
         _sheet_distance(block, step, self.centre, self.normal, self.waves, self.amplitudes, self.phases)
         return block
