@@ -5,6 +5,7 @@ snakemake --cores all --configfile config/neuralseg.yaml     the paper's scale
 snakemake --cores all --dry-run                              what would run, and why
 """
 
+
 configfile: "config/config.yaml"
 
 
@@ -18,7 +19,15 @@ include: "workflow/rules/experiments.smk"
 
 
 rule all:
+    default_target: True
     input:
         "results/report.html",
         expand("results/rounds/{round}/report.html", round=pipeline.rounds.names),
-    default_target: True
+        expand(
+            "results/rounds/{round}/to_correct/crops.txt",
+            round=rounds_with_tomograms(),
+        ),
+        expand(
+            "results/quantification/{round}/summary.md",
+            round=rounds_with_tomograms()[-1:],
+        ),

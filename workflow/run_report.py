@@ -26,6 +26,8 @@ matplotlib.use("Agg")
 TEMPLATE = Path(__file__).parent / "report" / "report.html.j2"
 # Grey levels are stretched between these percentiles, the same for every picture of a tomogram.
 GREY_PERCENTILES = (1.0, 99.0)
+# A real tomogram is shown as the mean of so many slices: single ones are too noisy for the eye.
+REAL_SLAB = 7
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,14 @@ def _colour_map(classes: ClassTable) -> ListedColormap:
     return ListedColormap(colours)
 
 
-def _central_slices(path: Path, y_index: int | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the central XY slice and an XZ slice, reading one z slice at a time."""
+def _central_slices(path: Path, slab: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the central XY and XZ slices, each the mean of ``slab`` slices, reading slice by slice."""
     with VolumeReader(path) as reader:
         depth, height, _ = reader.header.shape
-        row = height // 2 if y_index is None else y_index
-        xz = np.stack([reader.read(z, z + 1)[0, row] for z in range(depth)])
-        return reader.read(depth // 2, depth // 2 + 1)[0], xz
+        rows = slice((height - slab) // 2, (height - slab) // 2 + slab)
+        xz = np.stack([reader.read(z, z + 1)[0, rows].mean(axis=0) for z in range(depth)])
+        first = (depth - slab) // 2
+        return reader.read(first, first + slab).mean(axis=0), xz
 
 
 def _grey_limits(image: NDArray[Any]) -> tuple[float, float]:
@@ -149,15 +152,14 @@ def _image_style(image: NDArray[Any], classes: ClassTable | None) -> dict[str, A
 
 def _real_pictures(case: RealCase, classes: ClassTable) -> tuple[str, str]:
     """Return the real tomogram alone and with its segmentation, XY and XZ, as PNG text."""
-    xy, xz = _central_slices(case.tomogram)
+    xy, xz = _central_slices(case.tomogram, REAL_SLAB)
     labels_xy, labels_xz = _central_slices(case.prediction)
     low, high = _grey_limits(xy)
+    heights = [xy.shape[0], xz.shape[0]]
     pictures = []
     for overlay in (False, True):
         figure = Figure(figsize=(8, 8 * (xy.shape[0] + xz.shape[0]) / xy.shape[1]))
-        axes = figure.subplots(
-            2, 1, gridspec_kw={"height_ratios": [xy.shape[0], xz.shape[0]], "hspace": 0.02}
-        )
+        axes = figure.subplots(2, 1, gridspec_kw={"height_ratios": heights, "hspace": 0.02})
         for axis, image, labels in zip(axes, (xy, xz), (labels_xy, labels_xz), strict=True):
             axis.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
             if overlay:
@@ -252,10 +254,18 @@ def drawn_values(manifests: Sequence[Path | str]) -> dict[str, dict[str, Any]]:
     return drawn
 
 
-def _flatten(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(
-            _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-        )
-    return flat
+def _flatten(values: Any, prefix: str) -> dict[str, Any]:
+    """Return the numbers of nested mappings and lists by dotted key; list members go by their names."""
+    if isinstance(values, Mapping):
+        members = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list):
+        members = [(_member_name(value, index), value) for index, value in enumerate(values)]
+    else:
+        return {prefix: values} if isinstance(values, int | float) else {}
+    joined = [(f"{prefix}.{name}" if prefix else name, value) for name, value in members]
+    return {key: leaf for name, value in joined for key, leaf in _flatten(value, name).items()}
+
+
+def _member_name(value: Any, index: int) -> str:
+    named = value if isinstance(value, Mapping) else {}
+    return str(named.get("name") or named.get("structure") or named.get("kind") or index)

@@ -17,6 +17,19 @@ wildcard_constraints:
     region=r"[A-Za-z0-9][A-Za-z0-9._-]*",
 
 
-MODEL_FILES = ["model.mrc", "atlas.mrc", "instances.mrc", "particles.star", "filaments.star", "manifest.json"]
-SIMULATION_FILES = ["tiltseries.mrc", "tiltseries.tlt", "tiltseries.tsv", "tomogram.mrc", "manifest.json"]
+MODEL_FILES = [
+    "model.mrc",
+    "atlas.mrc",
+    "instances.mrc",
+    "particles.star",
+    "filaments.star",
+    "manifest.json",
+]
+SIMULATION_FILES = [
+    "tiltseries.mrc",
+    "tiltseries.tlt",
+    "tiltseries.tsv",
+    "tomogram.mrc",
+    "manifest.json",
+]
 BLOCK_FILES = ["tomogram.mrc", "labels.mrc", "parts.tsv"]

@@ -13,12 +13,12 @@ for archive_name, archive in pipeline.archives.items():
             f"fetch_{archive_name}"
         output:
             list(archive.files),
-        params:
-            archive=archive.model_dump(mode="json"),
         log:
             f"logs/fetch_{archive_name}.log",
         conda:
             "../../envs/workflow.yaml"
+        params:
+            archive=archive.model_dump(mode="json"),
         message:
             f"Fetching {archive.package} {archive.version}"
         script:
@@ -36,18 +36,18 @@ for series_id, series in pipeline.tilt_series.items():
             transforms=series.transforms or [],
         output:
             tomogram=path_of(series_id),
-        params:
-            config=series.reconstruction.model_dump(mode="json"),
         log:
             f"logs/reconstruct_{series_id}.log",
         benchmark:
             f"logs/benchmarks/reconstruct/{series_id}.tsv"
+        conda:
+            "../../envs/cts.yaml"
         threads: 2
         resources:
             mem_mb=4000,
             runtime=60,
-        conda:
-            "../../envs/cts.yaml"
+        params:
+            config=series.reconstruction.model_dump(mode="json"),
         message:
             f"Reconstructing the tilt series {series_id}"
         script:

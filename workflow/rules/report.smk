@@ -7,9 +7,15 @@ def report_inputs(wildcards):
     segmentations = f"results/rounds/{LAST_ROUND}/segmentations/{{tomogram}}_labels.mrc"
     synthetic = pipeline.test_tomograms
     return {
-        "models": expand("results/synthetic/{tomogram}/model/model.mrc", tomogram=synthetic),
-        "tomograms": expand("results/synthetic/{tomogram}/simulation/tomogram.mrc", tomogram=synthetic),
-        "truths": expand("results/synthetic/{tomogram}/model/atlas.mrc", tomogram=synthetic),
+        "models": expand(
+            "results/synthetic/{tomogram}/model/model.mrc", tomogram=synthetic
+        ),
+        "tomograms": expand(
+            "results/synthetic/{tomogram}/simulation/tomogram.mrc", tomogram=synthetic
+        ),
+        "truths": expand(
+            "results/synthetic/{tomogram}/model/atlas.mrc", tomogram=synthetic
+        ),
         "predictions": expand(segmentations, tomogram=synthetic),
         "real_tomograms": [path_of(tomogram) for tomogram in real],
         "real_predictions": expand(segmentations, tomogram=real),
@@ -29,15 +35,15 @@ rule report:
         classes=pipeline.classes,
     output:
         html="results/report.html",
+    log:
+        "logs/report.log",
+    conda:
+        "../../envs/workflow.yaml"
     params:
         configuration=pipeline.model_dump(mode="json", exclude_defaults=True),
         synthetic=pipeline.test_tomograms,
         real=[row.tomogram_id for row in round_tomograms(LAST_ROUND)],
         benchmarks="logs/benchmarks",
-    log:
-        "logs/report.log",
-    conda:
-        "../../envs/workflow.yaml"
     message:
         "Writing the report of the run"
     script:

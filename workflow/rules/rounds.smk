@@ -10,7 +10,13 @@ def round_config(name):
 def round_tomograms(name):
     """Real tomograms that a round segments."""
     chosen = round_config(name).tomograms
-    return [row for row in tables.tomograms if chosen == "all" or row.tomogram_id in chosen]
+    return [
+        row for row in tables.tomograms if chosen == "all" or row.tomogram_id in chosen
+    ]
+
+
+def rounds_with_tomograms():
+    return [name for name in pipeline.rounds.names if round_tomograms(name)]
 
 
 def real_tomogram(tomogram):
@@ -32,14 +38,16 @@ rule corrections_block:
         classes=pipeline.classes,
     output:
         expand("results/rounds/{{round}}/corrections/{file}", file=BLOCK_FILES),
-    params:
-        config=pipeline.blocks.model_dump(mode="json"),
-        table=pipeline.corrections,
-        members=lambda wildcards: [(row.region_id, row.role) for row in corrections_of(wildcards)],
     log:
         "logs/rounds/{round}/corrections_block.log",
     conda:
         "../../envs/segnet.yaml"
+    params:
+        config=pipeline.blocks.model_dump(mode="json"),
+        table=pipeline.corrections,
+        members=lambda wildcards: [
+            (row.region_id, row.role) for row in corrections_of(wildcards)
+        ],
     message:
         "Normalising and concatenating the corrections up to round {wildcards.round}"
     script:
@@ -50,7 +58,9 @@ rule train:
     input:
         synthetic="results/blocks/training/parts.tsv",
         corrections=lambda wildcards: (
-            f"results/rounds/{wildcards.round}/corrections/parts.tsv" if has_corrections(wildcards) else []
+            f"results/rounds/{wildcards.round}/corrections/parts.tsv"
+            if has_corrections(wildcards)
+            else []
         ),
         validation="results/blocks/test/parts.tsv" if pipeline.test_tomograms else [],
         classes=pipeline.classes,
@@ -58,19 +68,19 @@ rule train:
         weights="results/rounds/{round}/model/weights.safetensors",
         card="results/rounds/{round}/model/model.json",
         history="results/rounds/{round}/model/history.csv",
-    params:
-        config=pipeline.training.model_dump(mode="json"),
-        seed=pipeline.training_seed,
     log:
         "logs/rounds/{round}/train.log",
     benchmark:
         "logs/benchmarks/train/{round}.tsv"
+    conda:
+        "../../envs/segnet.yaml"
     threads: pipeline.training.threads or workflow.cores
     resources:
         mem_mb=8000,
         runtime=720,
-    conda:
-        "../../envs/segnet.yaml"
+    params:
+        config=pipeline.training.model_dump(mode="json"),
+        seed=pipeline.training_seed,
     message:
         "Training the network of round {wildcards.round}"
     script:
@@ -79,7 +89,11 @@ rule train:
 
 def tomogram_to_segment(wildcards):
     row = real_tomogram(wildcards.tomogram)
-    return row.path if row else f"results/synthetic/{wildcards.tomogram}/simulation/tomogram.mrc"
+    return (
+        row.path
+        if row
+        else f"results/synthetic/{wildcards.tomogram}/simulation/tomogram.mrc"
+    )
 
 
 def network_of(wildcards):
@@ -97,22 +111,24 @@ rule segment:
     output:
         labels="results/rounds/{round}/segmentations/{tomogram}_labels.mrc",
         uncertainty="results/rounds/{round}/segmentations/{tomogram}_uncertainty.mrc",
-    params:
-        config=pipeline.segmentation.model_dump(mode="json"),
-        contrast=lambda wildcards: getattr(real_tomogram(wildcards.tomogram), "contrast", "dark"),
-        pixel_size_angstrom=lambda wildcards: getattr(
-            real_tomogram(wildcards.tomogram), "pixel_size_angstrom", None
-        ),
     log:
         "logs/rounds/{round}/segment/{tomogram}.log",
     benchmark:
         "logs/benchmarks/segment/{round}/{tomogram}.tsv"
+    conda:
+        "../../envs/segnet.yaml"
     threads: 2
     resources:
         mem_mb=8000,
         runtime=120,
-    conda:
-        "../../envs/segnet.yaml"
+    params:
+        config=pipeline.segmentation.model_dump(mode="json"),
+        contrast=lambda wildcards: getattr(
+            real_tomogram(wildcards.tomogram), "contrast", "dark"
+        ),
+        pixel_size_angstrom=lambda wildcards: getattr(
+            real_tomogram(wildcards.tomogram), "pixel_size_angstrom", None
+        ),
     message:
         "Segmenting {wildcards.tomogram} with the network of round {wildcards.round}"
     script:
@@ -127,16 +143,16 @@ rule score_unseen:
         classes=pipeline.classes,
     output:
         table="results/rounds/{round}/scores/synthetic/{tomogram}.tsv",
+    log:
+        "logs/rounds/{round}/score/{tomogram}.log",
+    conda:
+        "../../envs/segnet.yaml"
     params:
         config=pipeline.scoring.model_dump(mode="json"),
         round=lambda wildcards: wildcards.round,
         domain="synthetic",
         tomogram=lambda wildcards: wildcards.tomogram,
         merge=pipeline.training.merge,
-    log:
-        "logs/rounds/{round}/score/{tomogram}.log",
-    conda:
-        "../../envs/segnet.yaml"
     message:
         "Scoring {wildcards.tomogram} in round {wildcards.round}"
     script:
@@ -144,7 +160,11 @@ rule score_unseen:
 
 
 def held_out(region):
-    return next(row for row in held_out_corrections(tables.corrections) if row.region_id == region)
+    return next(
+        row
+        for row in held_out_corrections(tables.corrections)
+        if row.region_id == region
+    )
 
 
 use rule segment as segment_held_out with:
@@ -154,18 +174,20 @@ use rule segment as segment_held_out with:
     output:
         labels="results/rounds/{round}/held_out/{tomogram}_labels.mrc",
         uncertainty="results/rounds/{round}/held_out/{tomogram}_uncertainty.mrc",
-    params:
-        config=pipeline.segmentation.model_dump(mode="json"),
-        contrast=lambda wildcards: held_out_contrast(wildcards.tomogram),
-        pixel_size_angstrom=None,
     log:
         "logs/rounds/{round}/held_out/{tomogram}.log",
     benchmark:
         "logs/benchmarks/held_out/{round}/{tomogram}.tsv"
+    params:
+        config=pipeline.segmentation.model_dump(mode="json"),
+        contrast=lambda wildcards: held_out_contrast(wildcards.tomogram),
+        pixel_size_angstrom=None,
 
 
 def held_out_contrast(region):
-    tomogram = next((row.tomogram_id for row in tables.regions if row.region_id == region), "")
+    tomogram = next(
+        (row.tomogram_id for row in tables.regions if row.region_id == region), ""
+    )
     return getattr(real_tomogram(tomogram), "contrast", "dark")
 
 
@@ -176,19 +198,22 @@ use rule score_unseen as score_held_out with:
         classes=pipeline.classes,
     output:
         table="results/rounds/{round}/scores/real/{tomogram}.tsv",
+    log:
+        "logs/rounds/{round}/score_held_out/{tomogram}.log",
     params:
         config=pipeline.scoring.model_dump(mode="json"),
         round=lambda wildcards: wildcards.round,
         domain="real",
         tomogram=lambda wildcards: wildcards.tomogram,
         merge=pipeline.training.merge,
-    log:
-        "logs/rounds/{round}/score_held_out/{tomogram}.log",
 
 
 rule collect_scores:
     input:
-        [f"results/rounds/{{round}}/scores/synthetic/{name}.tsv" for name in pipeline.test_tomograms],
+        [
+            f"results/rounds/{{round}}/scores/synthetic/{name}.tsv"
+            for name in pipeline.test_tomograms
+        ],
         [
             f"results/rounds/{{round}}/scores/real/{row.region_id}.tsv"
             for row in held_out_corrections(tables.corrections)
@@ -220,19 +245,23 @@ rule propose:
         classes=pipeline.classes,
     output:
         table="results/rounds/{round}/regions.tsv",
-    params:
-        config=pipeline.rounds.model_dump(mode="json", include={"sequence", "crop", "proposal"}),
-        segmentations="results/rounds/{round}/segmentations",
-        tomograms=pipeline.tomograms,
-        chosen=lambda wildcards: [row.tomogram_id for row in round_tomograms(wildcards.round)],
-        regions=pipeline.regions,
-        corrections=pipeline.corrections,
     log:
         "logs/rounds/{round}/propose.log",
     benchmark:
         "logs/benchmarks/propose/{round}.tsv"
     conda:
         "../../envs/segnet.yaml"
+    params:
+        config=pipeline.rounds.model_dump(
+            mode="json", include={"sequence", "crop", "proposal"}
+        ),
+        segmentations="results/rounds/{round}/segmentations",
+        tomograms=pipeline.tomograms,
+        chosen=lambda wildcards: [
+            row.tomogram_id for row in round_tomograms(wildcards.round)
+        ],
+        regions=pipeline.regions,
+        corrections=pipeline.corrections,
     message:
         "Ranking regions to correct after round {wildcards.round}"
     script:
@@ -245,14 +274,14 @@ rule crop:
         card="results/rounds/{round}/model/model.json",
     output:
         done="results/rounds/{round}/to_correct/crops.txt",
-    params:
-        config=rules.propose.params.config,
-        segmentations="results/rounds/{round}/segmentations",
-        tomograms=pipeline.tomograms,
     log:
         "logs/rounds/{round}/crop.log",
     conda:
         "../../envs/segnet.yaml"
+    params:
+        config=rules.propose.params.config,
+        segmentations="results/rounds/{round}/segmentations",
+        tomograms=pipeline.tomograms,
     message:
         "Cutting the regions to correct after round {wildcards.round}"
     script:
@@ -266,17 +295,54 @@ rule quantify:
         classes=pipeline.classes,
     output:
         summary="results/quantification/{round}/summary.md",
-    params:
-        config=pipeline.quantification.model_dump(mode="json"),
-        tomograms=lambda wildcards: [row.tomogram_id for row in round_tomograms(wildcards.round)],
-        groups=lambda wildcards: [row.group for row in round_tomograms(wildcards.round)],
     log:
         "logs/quantify/{round}.log",
     benchmark:
         "logs/benchmarks/quantify/{round}.tsv"
     conda:
         "../../envs/segnet.yaml"
+    params:
+        config=pipeline.quantification.model_dump(mode="json"),
+        tomograms=lambda wildcards: [
+            row.tomogram_id for row in round_tomograms(wildcards.round)
+        ],
+        groups=lambda wildcards: [row.group for row in round_tomograms(wildcards.round)],
     message:
         "Counting and measuring what round {wildcards.round} found"
     script:
         "../scripts/quantify.py"
+
+
+def rounds_until(wildcards):
+    """The round and those before it: its page compares them."""
+    names = pipeline.rounds.names
+    return names[: names.index(wildcards.round) + 1]
+
+
+rule round_report:
+    input:
+        scores=lambda wildcards: [
+            f"results/rounds/{name}/scores.tsv" for name in rounds_until(wildcards)
+        ],
+        labels=segmentations_of,
+        proposals=lambda wildcards: (
+            "results/rounds/{round}/regions.tsv"
+            if round_tomograms(wildcards.round)
+            else []
+        ),
+        classes=pipeline.classes,
+    output:
+        html="results/rounds/{round}/report.html",
+    log:
+        "logs/rounds/{round}/report.log",
+    conda:
+        "../../envs/segnet.yaml"
+    params:
+        rounds="results/rounds",
+        tomograms=pipeline.tomograms,
+        corrections=pipeline.corrections,
+        purpose=lambda wildcards: round_config(wildcards.round).purpose,
+    message:
+        "Writing the report of round {wildcards.round}"
+    script:
+        "../scripts/round_report.py"

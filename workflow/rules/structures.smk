@@ -5,15 +5,19 @@ rule fetch_structures:
     input:
         table=pipeline.specimen.structures,
         classes=pipeline.classes,
-        files=[row.source.removeprefix("file:") for row in tables.structures if row.source.startswith("file:")],
+        files=[
+            row.source.removeprefix("file:")
+            for row in tables.structures
+            if row.source.startswith("file:")
+        ],
     output:
         manifest="results/structures/manifest.json",
-    params:
-        store=pipeline.structure_store,
     log:
         "logs/fetch_structures.log",
     conda:
         "../../envs/cts.yaml"
+    params:
+        store=pipeline.structure_store,
     message:
         "Reading the structures of {input.table}"
     script:

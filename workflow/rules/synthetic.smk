@@ -7,19 +7,19 @@ rule model_tomogram:
         classes=pipeline.classes,
     output:
         expand("results/synthetic/{{tomogram}}/model/{file}", file=MODEL_FILES),
-    params:
-        config=pipeline.specimen.model_dump(mode="json"),
-        store=pipeline.structure_store,
-        seed=lambda wildcards: pipeline.seed_of(wildcards.tomogram),
     log:
         "logs/model/{tomogram}.log",
     benchmark:
         "logs/benchmarks/model/{tomogram}.tsv"
+    conda:
+        "../../envs/cts.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/cts.yaml"
+    params:
+        config=pipeline.specimen.model_dump(mode="json"),
+        store=pipeline.structure_store,
+        seed=lambda wildcards: pipeline.seed_of(wildcards.tomogram),
     message:
         "Modelling the specimen of {wildcards.tomogram}"
     script:
@@ -30,19 +30,21 @@ rule simulate_tomogram:
     input:
         rules.model_tomogram.output,
     output:
-        expand("results/synthetic/{{tomogram}}/simulation/{file}", file=SIMULATION_FILES),
-    params:
-        config=pipeline.simulation.model_dump(mode="json"),
-        seed=lambda wildcards: pipeline.seed_of(wildcards.tomogram),
+        expand(
+            "results/synthetic/{{tomogram}}/simulation/{file}", file=SIMULATION_FILES
+        ),
     log:
         "logs/simulate/{tomogram}.log",
     benchmark:
         "logs/benchmarks/simulate/{tomogram}.tsv"
+    conda:
+        "../../envs/cts.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/cts.yaml"
+    params:
+        config=pipeline.simulation.model_dump(mode="json"),
+        seed=lambda wildcards: pipeline.seed_of(wildcards.tomogram),
     message:
         "Imaging and reconstructing {wildcards.tomogram}"
     script:
@@ -50,10 +52,16 @@ rule simulate_tomogram:
 
 
 def block_members(wildcards):
-    chosen = {"training": pipeline.training_tomograms, "test": pipeline.test_tomograms}[wildcards.block]
+    chosen = {"training": pipeline.training_tomograms, "test": pipeline.test_tomograms}[
+        wildcards.block
+    ]
     return {
-        "tomograms": expand("results/synthetic/{tomogram}/simulation/tomogram.mrc", tomogram=chosen),
-        "labels": expand("results/synthetic/{tomogram}/model/atlas.mrc", tomogram=chosen),
+        "tomograms": expand(
+            "results/synthetic/{tomogram}/simulation/tomogram.mrc", tomogram=chosen
+        ),
+        "labels": expand(
+            "results/synthetic/{tomogram}/model/atlas.mrc", tomogram=chosen
+        ),
     }
 
 
@@ -63,18 +71,19 @@ rule block:
         classes=pipeline.classes,
     output:
         expand("results/blocks/{{block}}/{file}", file=BLOCK_FILES),
-    params:
-        config=pipeline.blocks.model_dump(mode="json"),
-        names=lambda wildcards: getattr(pipeline, f"{wildcards.block}_tomograms"),
-        domains=lambda wildcards: ["synthetic"] * len(getattr(pipeline, f"{wildcards.block}_tomograms")),
-    wildcard_constraints:
-        block="training|test",
     log:
         "logs/block/{block}.log",
     benchmark:
         "logs/benchmarks/block/{block}.tsv"
+    wildcard_constraints:
+        block="training|test",
     conda:
         "../../envs/segnet.yaml"
+    params:
+        config=pipeline.blocks.model_dump(mode="json"),
+        names=lambda wildcards: getattr(pipeline, f"{wildcards.block}_tomograms"),
+        domains=lambda wildcards: ["synthetic"]
+        * len(getattr(pipeline, f"{wildcards.block}_tomograms")),
     message:
         "Normalising and concatenating the {wildcards.block} tomograms"
     script:
