@@ -6,7 +6,7 @@ tomogram.mrc (protein dark, voxel for voxel on the model's grid) and manifest.js
 any number of times. Every random draw follows from the seed and the tomogram's id (default: the name of the
 output folder): the same bytes on any number of cores.
 
-CONFIG is a YAML file of imaging settings, or a whole pipeline configuration with a section `imaging`:
+CONFIG is a YAML file of imaging settings, or a whole pipeline configuration with a section `simulation`:
 
   tilt: {min_deg: -60, max_deg: 60, step_deg: {choice: [2, 3, 5]}}
   dose: {total_e_per_angstrom2: [70, 150]}
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     from cts.simulate import simulate_tomogram
     from tomoio.config import load_yaml
 
-    config = load_yaml(arguments.config, SimulationConfig, section="imaging")
+    config = load_yaml(arguments.config, SimulationConfig, section="simulation")
     simulate_tomogram(
         arguments.model_dir,
         config,

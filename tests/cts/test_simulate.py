@@ -305,7 +305,7 @@ def test_wrong_configurations_end_in_one_line(model_dir, tmp_path, capsys, text,
 
 def test_missing_model_and_existing_results_are_refused(model_dir, tmp_path, capsys):
     config = tmp_path / "config.yaml"
-    config.write_text("imaging:\n  tilt: {step_deg: 20}\n")
+    config.write_text("simulation:\n  tilt: {step_deg: 20}\n")
     command = ["simulate", str(model_dir), str(config), "-o", str(tmp_path / "out"), "--seed", "1"]
     assert run_command_line("cts", "", "cts", ("simulate",), command) == 0
     assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
