@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from segnet.model_folder import load_tensors, save_tensors
+from segnet.schedule import Plan
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -32,10 +33,11 @@ class Progress:
         One row an epoch.
     best_dice, best_epoch
         Best mean validation Dice so far.
-    finished
-        True where the training stopped by itself.
+    plan
+        The step at which the training will end.
     """
 
+    plan: Plan
     step: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
@@ -43,7 +45,6 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_dice: float = -1.0
     best_epoch: int = 0
-    finished: bool = False
 
 
 def save_checkpoint(
@@ -69,7 +70,7 @@ def save_checkpoint(
     tensors = {f"{kind}/{name}": tensor for kind, state in networks.items() for name, tensor in state.items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{name}": value for name, value in state.items()}
-    metadata = {"progress": json.dumps(vars(progress)), "identity": identity}
+    metadata = {"progress": json.dumps(asdict(progress)), "identity": identity}
     save_tensors(folder / CHECKPOINT, tensors, metadata=metadata, overwrite=True)
 
 
@@ -104,7 +105,8 @@ def load_checkpoint(
     for name, network in networks.items():
         network.load_state_dict(_below(tensors, f"{name}/"))
     _fill_optimiser(optimiser, _below(tensors, "optimiser/"))
-    return Progress(**json.loads(metadata["progress"])), _below(tensors, "best/")
+    values = json.loads(metadata["progress"])
+    return Progress(**(values | {"plan": Plan(**values["plan"])})), _below(tensors, "best/")
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

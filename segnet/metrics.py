@@ -60,17 +60,30 @@ def _within(points: NDArray[np.bool_], others: NDArray[np.bool_], tolerance_px: 
     return int((ndimage.distance_transform_edt(~others)[points] <= tolerance_px).sum())
 
 
-def centreline_dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+def centreline_dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], *, sheets: bool) -> float:
     """Return clDice (Shit et al. 2021, arXiv 2003.07311): agreement of each mask with the other's skeleton.
 
     It is the harmonic mean of the shares of each skeleton that lie in the other mask; NaN where both masks
     are empty.
+
+    Parameters
+    ----------
+    predicted, truth
+        Masks (z, y, x).
+    sheets
+        True for membranes: each slice has a skeleton of its own, since thinning in three dimensions leaves
+        of a sheet a few points only. False for filaments.
     """
     if not (predicted.any() or truth.any()):
         return float("nan")
-    precision = _covered(skeletonize(predicted), truth)
-    sensitivity = _covered(skeletonize(truth), predicted)
+    precision = _covered(_skeleton(predicted, sheets), truth)
+    sensitivity = _covered(_skeleton(truth, sheets), predicted)
     return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
+
+
+def _skeleton(mask: NDArray[np.bool_], sheets: bool) -> NDArray[np.bool_]:
+    thin = np.stack([skeletonize(plane) for plane in mask]) if sheets else skeletonize(mask)
+    return thin if thin.any() else mask
 
 
 def _covered(skeleton: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:

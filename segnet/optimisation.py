@@ -23,16 +23,13 @@ def make_optimiser(network: torch.nn.Module, config: OptimisationConfig) -> torc
     return torch.optim.SGD(parameters, lr=rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)
 
 
-def learning_rate(step: int, steps: int, config: OptimisationConfig) -> float:
-    """Return the rate of step 0 ... ``steps`` - 1: a linear rise, then half a cosine down to 1 %."""
+def learning_rate(step: int, progress: float, config: OptimisationConfig) -> float:
+    """Return a step's rate: after a linear rise, half a cosine over ``progress`` (0 to 1) down to 1 %."""
     if config.schedule == "constant":
         return config.learning_rate
-    warmup = min(config.warmup_steps, steps // 2)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / (warmup + 1)
-    progress = (step - warmup) / max(1, steps - warmup)
+    rise = min(1.0, (step + 1) / (config.warmup_steps + 1))
     cosine = (1 + math.cos(math.pi * progress)) / 2
-    return config.learning_rate * (_LAST_SHARE_OF_RATE + (1 - _LAST_SHARE_OF_RATE) * cosine)
+    return config.learning_rate * rise * (_LAST_SHARE_OF_RATE + (1 - _LAST_SHARE_OF_RATE) * cosine)
 
 
 class AveragedNetwork:

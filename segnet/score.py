@@ -146,7 +146,7 @@ def _shape_scores(
     scores = dict.fromkeys(SCORE_COLUMNS[7:12], nan)
     if role in _THIN_ROLES:
         scores["surface_dice"] = surface_dice(predicted, truth, config.thin_tolerance_px)
-        scores["centreline_dice"] = centreline_dice(predicted, truth)
+        scores["centreline_dice"] = centreline_dice(predicted, truth, sheets=role == "membrane")
     if role == "particle":
         tolerance_px = config.object_tolerance_angstrom / pixel_size_angstrom
         objects = object_score(predicted, truth, tolerance_px, config.min_object_voxels)

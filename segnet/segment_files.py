@@ -124,7 +124,7 @@ def segment_tomograms(
         MRC files with different stems.
     output_dir
         Gets ``{stem}_labels.mrc``, ``{stem}_manifest.json`` and, on request,
-        ``{stem}_probability_{class}.mrc`` and ``{stem}_uncertainty.mrc`` (float16), all on the tomogram's grid.
+        ``{stem}_probability_{class}.mrc`` and ``{stem}_uncertainty.mrc`` (float16), all on its grid.
     config
         What to do and what to write.
     names

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from segnet.augmentation import affine_margin, rotate_and_scale, vary
+from segnet.batches import Batches
 from segnet.checkpoint import CHECKPOINT, Progress, is_checkpoint_of, load_checkpoint, save_checkpoint
 from segnet.config.training import TrainingConfig
 from segnet.dataset import Part, read_parts, trained_classes
@@ -29,15 +29,15 @@ from segnet.loss import segmentation_loss
 from segnet.model_folder import CARD, ModelCard, card_classes, save_model
 from segnet.optimisation import AveragedNetwork, learning_rate, make_optimiser
 from segnet.panel import save_panel
-from segnet.patches import Corner, cut_patches, make_sampler
 from segnet.progress import progress_bar
+from segnet.schedule import Plan
 from segnet.unet import UNet
 from segnet.validation import confusion_by_domain, dice_by_class, mean_dice, metrics_of
 from tomoio import ClassTable, write_manifest
-from tomoio.randomness import generator
 
 log = logging.getLogger(__name__)
 
+_PLAN_STEPS = 20  # between looks at the clock
 _REFRESH_STEPS = 10  # between looks at the loss: on a GPU each look waits for the device
 
 
@@ -157,10 +157,10 @@ class Training:
         self.team_network = team.wrap(self.network, self.device)
         self.average = AveragedNetwork(self.network, config.optimisation.ema_decay)
         self.optimiser = make_optimiser(self.network, config.optimisation)
-        self.sampler = make_sampler(parts, config.sampling, seed)
-        self.steps_per_epoch = config.steps_per_epoch or self.sampler.batches
+        self.batches = Batches(parts, config, seed, team, self.device)
+        self.steps_per_epoch = config.steps_per_epoch or self.batches.in_an_epoch
         self.steps = config.epochs * self.steps_per_epoch
-        self.progress = Progress()
+        self.progress = Progress(Plan(self.steps))
         self.best: dict[str, Tensor] = {}
 
     @property
@@ -200,7 +200,8 @@ class Training:
                 self.progress.step += 1
                 self.progress.seconds = time.monotonic() - started
                 bar.update()
-                ends_epoch = self.progress.step % self.steps_per_epoch == 0
+                self._adapt_plan(bar)
+                ends_epoch = self._ends_epoch()
                 stop = self.team.leader_says(interrupted.is_set(), self.device)
                 save = stop or self.team.leader_says(self._save_is_due(saved), self.device)
                 if ends_epoch or save or len(losses) == _REFRESH_STEPS:
@@ -216,22 +217,34 @@ class Training:
                 if stop and not finished:
                     raise KeyboardInterrupt
 
+    def _ends_epoch(self) -> bool:
+        step = self.progress.step
+        return step % self.steps_per_epoch == 0 or step >= self.progress.plan.last_step
+
     def _finished(self) -> bool:
-        progress, config = self.progress, self.config
-        out_of_time = bool(config.max_minutes) and progress.seconds > 60 * config.max_minutes
-        epoch = progress.step // self.steps_per_epoch
-        patient = not config.patience_epochs or epoch - progress.best_epoch <= config.patience_epochs
-        done = progress.step >= self.steps or out_of_time or not patient
+        progress, patience = self.progress, self.config.patience_epochs
+        patient = not patience or len(progress.history) - progress.best_epoch <= patience
+        done = progress.step >= progress.plan.last_step or not patient
         return self.team.leader_says(done, self.device)
+
+    def _adapt_plan(self, bar: tqdm) -> None:
+        """Every so many steps, see whether the time limit comes before the last step."""
+        limit, progress = self.config.max_minutes, self.progress
+        if not limit or progress.step % _PLAN_STEPS:
+            return
+        seconds = float(self.team.mean(torch.tensor(progress.seconds, device=self.device)))
+        progress.plan.adapt(progress.step, seconds, 60 * limit, self.steps)
+        bar.total = progress.plan.last_step
 
     def _save_is_due(self, saved: float) -> bool:
         return time.monotonic() - saved >= 60 * self.config.checkpoint_minutes
 
     def _step(self, step: int) -> Tensor:
-        images, targets = self.batch(step)
+        images, targets = self.batches(step)
         self.network.train()
+        progress = self.progress.plan.progress(step)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(step, self.steps, self.config.optimisation)
+            group["lr"] = learning_rate(step, progress, self.config.optimisation)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits = self.team_network(images)
         loss = segmentation_loss(logits, targets, dice=self.config.optimisation.loss == "cross_entropy_dice")
@@ -241,35 +254,6 @@ class Training:
         if self.config.optimisation.ema_decay:
             self.average.update(self.network, step)
         return loss.detach()
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return images (b, slices, h, w) and targets (b, h, w) of a step, the same at any time."""
-        config = self.config
-        corners = self.team.share(self.sampler(step))
-        rng = generator(self.seed, "augmentation", str(step), str(self.team.rank))
-        turned = config.augmentation.enabled & (rng.random(len(corners)) < config.augmentation.affine_share)
-        margin = affine_margin(config.augmentation, config.sampling.patch_size_px)
-        size = config.sampling.patch_size_px
-        straight = self._cut([c for c, t in zip(corners, turned, strict=True) if not t], 0)
-        larger = self._cut([c for c, t in zip(corners, turned, strict=True) if t], margin)
-        if len(larger[0]):
-            larger = rotate_and_scale(*larger, size, config.augmentation, rng)
-        images, targets = (torch.cat(pair) for pair in zip(straight, larger, strict=True))
-        if config.augmentation.enabled:
-            images, targets = vary(images, targets, config.augmentation, rng)
-        return images.contiguous(memory_format=torch.channels_last), targets.long()
-
-    def _cut(self, corners: list[Corner], margin: int) -> tuple[Tensor, Tensor]:
-        config = self.config
-        arrays = cut_patches(
-            self.parts,
-            corners,
-            config.sampling.patch_size_px,
-            config.network.slices,
-            margin if corners else 0,
-        )
-        images, targets = (torch.from_numpy(array).to(self.device) for array in arrays)
-        return images, targets
 
     def _take_losses(self, losses: list[Tensor]) -> None:
         """Add losses to the epoch's; ValueError where one is not a number."""
@@ -305,7 +289,7 @@ class Training:
 
     def _end_epoch(self, folder: Path, events: Callable[[dict[str, Any]], None]) -> None:
         progress = self.progress
-        epoch = progress.step // self.steps_per_epoch
+        epoch = len(progress.history) + 1
         dice = dict.fromkeys(self.classes.names, float("nan"))
         if self.team.leads:
             predictor = Predictor(self.kept_network(), self.device, self.dtype)

@@ -312,7 +312,7 @@ class TrainingConfig(Strict):
         default=0,
         ge=0,
         title="Time limit",
-        description="Stop and keep the network after so many minutes; 0: none",
+        description="The schedule is shortened to end after about so many minutes; 0: none",
     )
     checkpoint_minutes: float = Field(
         default=5,
