@@ -121,7 +121,7 @@ def _render_all(
 
 
 def _progress(items: Iterable[Item], what: str) -> Iterable[Item]:
-    return tqdm(list(items), desc=what, unit="structure", delay=2, leave=False)
+    return tqdm(list(items), desc=what, unit="structure", delay=2, leave=False, disable=None)
 
 
 def _announce_compilation() -> None:

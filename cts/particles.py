@@ -33,6 +33,7 @@ LOGGER = logging.getLogger(__name__)
 _RENEWALS = 25
 _MEMBRANE_POINTS = 12
 _PROPOSALS = 40
+_EXACT_TESTS = 3
 _NEIGHBOUR_POSITIONS = 60
 
 
@@ -110,7 +111,9 @@ def place_particles(
     placed: list[Placed] = []
     filled_by_layer = np.zeros(len(rules.layer_occupancies))
     limits = np.array(rules.layer_occupancies) * float(np.prod(canvas.shape))
-    for number, index in enumerate(tqdm(order, desc="placing particles", unit="try", delay=2, leave=False)):
+    for number, index in enumerate(
+        tqdm(order, desc="placing particles", unit="try", delay=2, leave=False, disable=None)
+    ):
         own = species[index]
         if canvas.filled_fraction >= rules.density:
             break
@@ -182,21 +185,35 @@ class _Run:
         for start in range(0, self._rules.positions, _PROPOSALS):
             count = min(_PROPOSALS, self._rules.positions - start)
             positions = self.room.propose(body.core_radius, count, self._rng, where)
-            found = first_fit(self._canvas, shape, positions, self._rules.tolerance)
-            if found >= 0:
-                return self._add(Pose(body, positions[found] + subvoxel, rotation))
+            done = self._add_at(body, rotation, subvoxel, shape, positions)
+            if done is not None:
+                return done
         return None
 
     def _try(self, body: Body, rotation: NDArray[np.float64], positions: NDArray[np.int64]) -> Placed | None:
         """Place a body at the first of some voxels where it fits."""
         subvoxel = self._rng.uniform(-0.5, 0.5, 3)
-        found = first_fit(
-            self._canvas, _footprint(body, rotation, subvoxel), positions, self._rules.tolerance
-        )
-        return None if found < 0 else self._add(Pose(body, positions[found] + subvoxel, rotation))
+        return self._add_at(body, rotation, subvoxel, _footprint(body, rotation, subvoxel), positions)
 
-    def _add(self, pose: Pose) -> Placed | None:
-        return _placed(pose, add_poses(self._canvas, [pose], self._rules.tolerance))
+    def _add_at(
+        self,
+        body: Body,
+        rotation: NDArray[np.float64],
+        subvoxel: NDArray[np.float64],
+        shape: Footprint,
+        positions: NDArray[np.int64],
+    ) -> Placed | None:
+        """Add a body at the first voxel where it fits, its soft rim too; look closely at a few."""
+        for _ in range(_EXACT_TESTS):
+            found = first_fit(self._canvas, shape, positions, self._rules.tolerance)
+            if found < 0:
+                return None
+            pose = Pose(body, positions[found] + subvoxel, rotation)
+            done = _placed(pose, add_poses(self._canvas, [pose], self._rules.tolerance))
+            if done is not None:
+                return done
+            positions = positions[found + 1 :]
+        return None
 
     def _in_membrane(self, species: Species) -> list[Placed]:
         """Stand a protein upright in a membrane: its +z along the outward normal."""

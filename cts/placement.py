@@ -87,7 +87,8 @@ class Body:
         """Radius of the object across its longest direction, voxels."""
         centred = self.cloud_xyz - self.cloud_xyz.mean(axis=0)
         along = centred @ self.axis.astype(np.float32)
-        return float(np.sqrt(((centred**2).sum(axis=1) - along**2).max()))
+        # points stand for voxels: their faces are half a voxel farther out
+        return 0.5 + float(np.sqrt(max(0.0, ((centred**2).sum(axis=1) - along**2).max())))
 
 
 def make_body(rendered: RenderedStructure, conformer: int = 0, parts: tuple[int, ...] | None = None) -> Body:
@@ -119,7 +120,8 @@ def make_body(rendered: RenderedStructure, conformer: int = 0, parts: tuple[int,
     lattice = tuple(slice(int(middle) % step, None, step) for middle in centre)
     # a small protein may fill no voxel by half: then the fullest voxels stand for it
     level = min(_HALF_FILLED, 0.9 * float(occupancy[lattice].max()))
-    indices = np.argwhere(occupancy[lattice] >= level) * step + np.array([part.start for part in lattice])
+    filled = occupancy[lattice] >= level
+    indices = np.argwhere(filled) * step + np.array([part.start for part in lattice])
     scale = rendered.sampling_angstrom / rendered.pixel_size_angstrom
     cloud = ((indices - centre) * scale)[:, ::-1]
     order = np.random.Generator(np.random.PCG64(len(cloud))).permutation(len(cloud))
@@ -129,16 +131,18 @@ def make_body(rendered: RenderedStructure, conformer: int = 0, parts: tuple[int,
         parts=chosen,
         conformer=conformer,
         cloud_xyz=np.ascontiguousarray(cloud[order], dtype=np.float32),
-        core_radius=_core_radius(occupancy, centre, level) * scale,
+        core_radius=_core_radius(filled, centre // step),
         radius=float(lengths.max()),
     )
 
 
-def _core_radius(occupancy: NDArray[np.float32], centre: NDArray[np.int64], level: float) -> float:
-    empty = np.argwhere(occupancy < level)
-    if not len(empty):
-        return float(min(centre))
-    return float(np.sqrt(((empty - centre) ** 2).sum(axis=1).min()))
+def _core_radius(filled: NDArray[np.bool_], centre: NDArray[np.int64]) -> float:
+    """Return the distance from the centre to the nearest voxel that is not filled."""
+    z, y, x = np.ogrid[
+        tuple(slice(-middle, size - middle) for middle, size in zip(centre, filled.shape, strict=True))
+    ]
+    squares = z * z + y * y + x * x
+    return float(np.sqrt(squares[~filled].min(initial=int(min(centre)) ** 2)))
 
 
 def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
