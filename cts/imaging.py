@@ -203,8 +203,8 @@ def expected_electrons(
 ) -> Floats:
     """Return expected electrons per pixel: dose × pixel area × transmission × (1 + contrast)."""
     shape = (contrast.shape[0], contrast.shape[1])
-    path = path_angstrom(
-        shape, shot.true_tilt_deg, specimen.thickness_angstrom, specimen.pixel_size_angstrom, surfaces
-    )
+    asked = config.sample.thickness_angstrom
+    thickness = specimen.thickness_angstrom if asked is None else number(asked)
+    path = path_angstrom(shape, shot.true_tilt_deg, thickness, specimen.pixel_size_angstrom, surfaces)
     incident = np.float32(shot.dose_e_per_angstrom2 * specimen.pixel_size_angstrom**2)
     return incident * transmission(path, config.sample, config.optics.voltage_kv) * (1 + contrast)

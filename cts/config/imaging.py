@@ -201,6 +201,13 @@ class SampleConfig(Strict):
         "faces; mean = its "
         "mean potential",
     )
+    thickness_angstrom: Annotated[Drawn | None, _within(1, 20000)] = Field(
+        default=None,
+        title="Thickness of the specimen",
+        description="Thickness that the beam loses electrons in, Å (1 to 20000); none = the model's own. "
+        "A real cell "
+        "is thicker than a model: what lies above and below costs electrons",
+    )
     inelastic_scale: Annotated[Drawn, _within(0, 10)] = Field(
         default=1.0,
         title="Inelastic scattering",
