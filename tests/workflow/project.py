@@ -7,10 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+
+from tomoio import write_volume
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,8 +52,19 @@ def make_project(folder: Path, changes: dict[str, Any] | None = None) -> Path:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     write_config(folder, {**TINY, **(changes or {})})
-    (folder / "config" / "tomograms.tsv").write_text("tomogram_id\tpath\n")
+    write_tomograms(folder, [])
     return folder
+
+
+def write_tomograms(folder: Path, names: Sequence[str]) -> None:
+    """List real tomograms, and make those that are not there: noise, which is enough to be segmented."""
+    rows = "".join(f"{name}\treal/{name}.mrc\n" for name in names)
+    (folder / "config" / "tomograms.tsv").write_text(f"tomogram_id\tpath\n{rows}")
+    for name in names:
+        path = folder / "real" / f"{name}.mrc"
+        if not path.exists():
+            noise = np.random.default_rng(len(name)).normal(size=(16, 48, 48)).astype(np.float32)
+            write_volume(path, noise, 13.0)
 
 
 def write_config(folder: Path, values: dict[str, Any]) -> None:
@@ -59,9 +74,19 @@ def write_config(folder: Path, values: dict[str, Any]) -> None:
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in a project; output and errors together in ``stdout``."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "MPLBACKEND": "Agg"}
+    return _run(folder, "snakemake", *arguments)
+
+
+def segnet(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a verb of segnet in a project."""
+    return _run(folder, "segnet.cli", *arguments)
+
+
+def _run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": search, "MPLBACKEND": "Agg"}
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", *(arguments or ("--cores", "2"))],
+        [sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

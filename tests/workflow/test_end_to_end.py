@@ -1,4 +1,4 @@
-"""The whole workflow, tiny: it runs, does nothing the second time, and reruns only what depends on a change."""
+"""The whole workflow, tiny: it runs, and then reruns only what depends on a change."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import copy
 import json
 import os
 
+import numpy as np
 import pytest
 
-from tests.workflow.project import TINY, make_project, planned, snakemake, write_config
-from tomoio import read_labels, read_volume
+from tests.workflow.project import (
+    TINY,
+    make_project,
+    planned,
+    segnet,
+    snakemake,
+    write_config,
+    write_tomograms,
+)
+from tomoio import read_labels, read_volume, write_labels
 from tomoio.tables import read_table
 
 pytestmark = pytest.mark.slow
@@ -18,6 +27,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = make_project(tmp_path_factory.mktemp("project"))
+    write_tomograms(folder, ["cell_a"])
     done = snakemake(folder, "--cores", "2")
     assert done.returncode == 0, done.stdout[-4000:]
     return folder
@@ -30,7 +40,9 @@ def test_every_promised_file_is_there_and_on_one_grid(project):
     prediction = read_labels(results / "rounds/1.1/segmentations/unseen_01_labels.mrc")
     assert tomogram.data.shape == truth.data.shape == prediction.data.shape
     assert tomogram.pixel_size_angstrom == pytest.approx(truth.pixel_size_angstrom)
-    rows = read_table(results / "rounds/1.1/scores.tsv", required=("round", "domain", "tomogram_id", "class", "dice"))
+    rows = read_table(
+        results / "rounds/1.1/scores.tsv", required=("round", "domain", "tomogram_id", "class", "dice")
+    )
     assert {row["round"] for row in rows} == {"1.1"}
     report = (results / "report.html").read_text()
     assert "data:image/png;base64," in report
@@ -40,7 +52,8 @@ def test_every_promised_file_is_there_and_on_one_grid(project):
 
 def test_tomograms_differ_in_what_they_drew(project):
     manifests = [
-        json.loads((project / f"results/synthetic/synthetic_0{i}/model/manifest.json").read_text()) for i in (1, 2)
+        json.loads((project / f"results/synthetic/synthetic_0{i}/model/manifest.json").read_text())
+        for i in (1, 2)
     ]
     sizes = {manifest["configuration"]["pixel_size_angstrom"] for manifest in manifests}
     assert len(sizes) == 2
@@ -74,3 +87,86 @@ def test_a_touched_but_identical_file_reruns_nothing(project):
     for path in project.glob("results/synthetic/*/model/*.mrc"):
         os.utime(path)
     assert planned(project) == {}
+
+
+def test_two_new_tomograms_are_segmented_without_training(project):
+    write_tomograms(project, ["cell_a", "cell_b", "cell_c"])
+    jobs = planned(project)
+    write_tomograms(project, ["cell_a"])
+    assert jobs["segment"] == 4  # two in each of two rounds
+    assert not {"train", "block", "model_tomogram", "simulate_tomogram"} & set(jobs)
+
+
+def _table(project):
+    return project / "config" / "corrections.tsv"
+
+
+@pytest.fixture(scope="module")
+def corrected(project):
+    """The project after one correction of what round 1.1 found was accepted and round 1.2 trained again."""
+    region = (project / "results/rounds/1.1/to_correct/crops.txt").read_text().split()[0]
+    labels = f"results/rounds/1.1/to_correct/{region}_labels.mrc"
+    done = segnet(project, "accept", region, labels, "--annotator", "tester")
+    assert done.returncode == 0, done.stdout
+    jobs = planned(project)
+    assert jobs["corrections_block"] == jobs["train"] == 1
+    done = snakemake(project, "--cores", "2")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert planned(project) == {}
+    return project
+
+
+def test_a_new_correction_trains_the_later_round_only(corrected):
+    cards = [
+        json.loads((corrected / f"results/rounds/{name}/model/model.json").read_text())
+        for name in ("1.1", "1.2")
+    ]
+    domains = [{part["domain"] for part in card["data"]} for card in cards]
+    assert domains == [{"synthetic"}, {"synthetic", "real"}]
+
+
+def test_a_touched_correction_reruns_nothing(corrected):
+    for path in corrected.glob("resources/corrections/**/*.mrc"):
+        os.utime(path)
+    assert planned(corrected) == {}
+
+
+def test_a_late_row_for_an_early_round_trains_both(corrected):
+    before = _table(corrected).read_text()
+    region = (corrected / "results/rounds/1.1/to_correct/crops.txt").read_text().split()[1]
+    labels = f"results/rounds/1.1/to_correct/{region}_labels.mrc"
+    done = segnet(corrected, "accept", region, labels, "--round", "1.1")
+    assert done.returncode == 0, done.stdout
+    jobs = planned(corrected)
+    _table(corrected).write_text(before)
+    assert jobs["corrections_block"] == jobs["train"] == 2
+
+
+def test_a_removed_row_trains_its_round_again(corrected):
+    before = _table(corrected).read_text()
+    kept = [line for line in before.splitlines() if not line.startswith("1.2\t")]
+    _table(corrected).write_text("\n".join(kept) + "\n")
+    jobs = planned(corrected)
+    _table(corrected).write_text(before)
+    assert jobs["train"] == 1
+    assert "corrections_block" not in jobs
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(corrected):
+    model = corrected / "results/rounds/1.2/model"
+    weights = (model / "weights.safetensors").read_bytes()
+    for name in ("weights.safetensors", "model.json", "history.csv"):
+        (model / name).unlink()
+    assert planned(corrected)["train"] == 1
+    done = snakemake(corrected, "--cores", "2")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "resumed after step" in (corrected / "logs/rounds/1.2/train.log").read_text()
+    assert (model / "weights.safetensors").read_bytes() == weights
+
+
+def test_a_changed_correction_trains_its_round_again(corrected):
+    [path] = corrected.glob("resources/corrections/**/*labels*.mrc")
+    labels = read_labels(path)
+    write_labels(path, np.where(labels.data == 255, 255, 1), labels.pixel_size_angstrom, overwrite=True)
+    jobs = planned(corrected)
+    assert jobs["corrections_block"] == jobs["train"] == 1
