@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import read_any
@@ -18,6 +19,7 @@ from tomoio.labels import as_labels
 
 _IGNORE_COLOUR = "#7f7f7f"
 _CONTRAST_PERCENTILES = (0.5, 99.5)
+_SMOOTHING_VOXELS = 1.5
 _logger = logging.getLogger(__name__)
 
 
@@ -57,8 +59,9 @@ def build_viewer(
 
     record = content.record
     viewer = napari.Viewer(title=f"{record.region_id}: {record.reason or record.tomogram_id}")
-    limits = tuple(float(v) for v in np.percentile(content.image, _CONTRAST_PERCENTILES))
-    viewer.add_image(content.image, name="image", contrast_limits=limits)
+    viewer.add_image(content.image, name="image", contrast_limits=_limits(content.image), visible=False)
+    smooth = gaussian_filter(content.image.astype(np.float32), _SMOOTHING_VOXELS)
+    viewer.add_image(smooth, name="image, smoothed", contrast_limits=_limits(smooth))
     if content.uncertainty is not None:
         viewer.add_image(
             content.uncertainty,
@@ -66,7 +69,7 @@ def build_viewer(
             colormap="inferno",
             blending="additive",
             opacity=0.6,
-            contrast_limits=(0, 1),
+            contrast_limits=_limits(content.uncertainty, low=50.0),
             visible=False,
         )
     layer = viewer.add_labels(
@@ -83,18 +86,25 @@ def build_viewer(
     viewer.dims.set_current_step(0, record.shape[0] // 2)
     viewer.layers.selection.active = layer
     viewer.window.add_dock_widget(_class_list(classes, layer), name="classes", area="right")
-    viewer.text_overlay.visible = True
-    viewer.text_overlay.text = f"{record.region_id}   S: save   slices {_context_text(record)}: context"
+    note = viewer.canvas.overlays.text
+    note.visible = True
+    note.text = f"{record.region_id}   S: save   slices {_context_text(record)}: context"
 
     def save_now(_: Any = None) -> None:
         save(np.asarray(layer.data, dtype=np.uint8))
         viewer.status = "saved"
-        viewer.text_overlay.text = f"{record.region_id}   saved"
+        note.text = f"{record.region_id}   saved"
 
     for key in ("s", "Control-S"):
         viewer.bind_key(key, save_now, overwrite=True)
         layer.bind_key(key, save_now, overwrite=True)
     return viewer
+
+
+def _limits(volume: NDArray[Any], low: float = _CONTRAST_PERCENTILES[0]) -> tuple[float, float]:
+    """Return grey values to show as black and white: percentiles, apart by something even if all are one."""
+    black, white = np.percentile(volume, [low, _CONTRAST_PERCENTILES[1]])
+    return float(black), float(max(white, np.nextafter(np.float32(black), np.float32(np.inf))))
 
 
 def _colours(classes: ClassTable) -> dict[int | None, str]:

@@ -1,4 +1,4 @@
-"""Open the editor, paint with the mouse, undo a fill, save with the key; called by test_editor.py."""
+"""Open the editor as `segnet correct` does; paint with the mouse, undo a fill, save with the key, close."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import sys
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from segnet.rounds.editor import build_viewer, load_content, save_draft
+from segnet.rounds.editor import correct_in_napari
 from tests.segnet.rounds.conftest import CLASSES
 from tomoio import read_class_table
 
 
 def main(crop_dir: str, region_id: str, draft: str, picture: str) -> None:
-    content = load_content(Path(crop_dir), region_id, Path(draft), from_network=False)
-    viewer = build_viewer(
-        content, read_class_table(CLASSES), lambda labels: save_draft(Path(draft), labels, content.record)
-    )
-    window = viewer.window._qt_window
-    window.resize(1300, 800)
-    window.show()
+    QApplication.instance() or napari.qt.get_qapp()
+    QTimer.singleShot(3000, lambda: _work(picture))
+    saved = correct_in_napari(Path(crop_dir), region_id, read_class_table(CLASSES), Path(draft))
+    sys.exit(0 if saved else 1)
+
+
+def _work(picture: str) -> None:
+    viewer = napari.current_viewer()
+    viewer.window._qt_window.resize(1300, 800)
     QApplication.processEvents()
     viewer.reset_view()
     canvas = viewer.window._qt_viewer.canvas.native
@@ -33,8 +35,6 @@ def main(crop_dir: str, region_id: str, draft: str, picture: str) -> None:
     layer.mode = "paint"
     layer.brush_size = 4
     _drag(canvas)
-    viewer.layers["uncertainty"].visible = True
-    QApplication.processEvents()
     QTest.keyClick(canvas, Qt.Key_S)
     QApplication.processEvents()
     viewer.window.screenshot(picture, canvas_only=False, flash=False)
