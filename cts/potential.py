@@ -23,16 +23,17 @@ LOGGER = logging.getLogger(__name__)
 # samples of the rendered grid per pixel: at two, the cubic spline errs by less than 1 % at 0.45 cycles/pixel
 OVERSAMPLING = 2
 # the band is kept to 0.45 cycles/pixel (99 %) and falls from there as an error function; what folds back onto
-# the kept band comes from beyond 0.55, where a fifth is left in the directions of the axes and less elsewhere
-_HALF_CYCLES_PER_PIXEL = 0.52
-_FALL_CYCLES_PER_PIXEL = 0.042
-_STOP_CYCLES_PER_PIXEL = 0.63
+# the kept band comes from beyond 0.55, where a quarter is left, and only close to the directions of the axes
+_HALF_CYCLES_PER_PIXEL = 0.53
+_FALL_CYCLES_PER_PIXEL = 0.045
+_STOP_CYCLES_PER_PIXEL = 0.65
 # the excluded volume is smoothed a little, so that the sharp band rings less
 _OCCUPANCY_SIGMA_PIXELS = 0.25
 # width of an atom's excluded volume: as wide as it takes to close the gaps between the atoms of a molecule
-_OCCUPANCY_SIGMA_ANGSTROM = 2.5
-# what is kept around the outermost atom, so that the band's ringing is not cut
-_MARGIN_PIXELS = 4.0
+_OCCUPANCY_SIGMA_ANGSTROM = 2.8
+# what is kept around the outermost atom, and over how much of it the band's ringing fades out
+_MARGIN_PIXELS = 5.0
+_FADE_PIXELS = 2.5
 # profiles of scattering factors along the radius, and those whose share is less than this are left out
 _PROFILE_SAMPLES = 128
 _RANK_TOLERANCE = 3e-4
@@ -192,10 +193,19 @@ def _odd_fast_length(minimum: int) -> int:
 
 
 def _crop(grid: NDArray[np.float32], box: tuple[int, int, int]) -> NDArray[np.float32]:
-    """Cut the middle out of an odd grid (submodel, z, y, x, quantity)."""
+    """Cut the middle out of an odd grid (submodel, z, y, x, quantity), fading out towards the box's faces.
+
+    The faces cut through the ringing of the band, which has the band's highest frequency: where it fades
+    instead of breaking off, low frequencies, the integral among them, stay as they are.
+    """
     starts = [(have - want) // 2 for have, want in zip(grid.shape[1:4], box, strict=True)]
     z, y, x = (slice(start, start + want) for start, want in zip(starts, box, strict=True))
-    return np.ascontiguousarray(grid[:, z, y, x])
+    cut = np.ascontiguousarray(grid[:, z, y, x])
+    for axis, length in enumerate(box, start=1):
+        to_face = np.minimum(np.arange(length), np.arange(length)[::-1]) / (_FADE_PIXELS * OVERSAMPLING)
+        fade = np.sin(np.pi / 2 * np.clip(to_face, 0, 1)) ** 2
+        cut *= fade.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(5)])
+    return cut
 
 
 def _frequency_grid(shape: tuple[int, int, int], sampling_angstrom: float) -> _Frequencies:

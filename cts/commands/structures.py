@@ -73,8 +73,8 @@ def _load(arguments: argparse.Namespace) -> None:
         first = conformers[0]
         lines.append(
             f"{row.structure_id}\t{first.mass_da / 1000:.0f}\t{first.radius_angstrom:.0f}\t"
-            f"{len(conformers)}\t{len(first.submodels)}\t{','.join(row.classes)}\t{row.placement}\t"
-            f"{row.source}"
+            f"{len(conformers)}\t{len(first.submodels)}\t{','.join(row.classes)}\t"
+            f"{row.placement}\t{row.source}"
         )
     print("\n".join(lines) if quiet else f"{len(rows)} structures ready in {arguments.store}")
 
@@ -92,6 +92,5 @@ def _import(arguments: argparse.Namespace) -> None:
     rows = import_folder(arguments.folder, renamed)
     write_structure_table(arguments.output, rows, overwrite=arguments.overwrite)
     classes = sorted({name for row in rows for name in row.classes})
-    print(
-        f"{len(rows)} structures in {arguments.output}; classes (to stand in classes.tsv): {', '.join(classes)}"
-    )
+    print(f"{len(rows)} structures in {arguments.output}")
+    print(f"classes, which must stand in classes.tsv: {', '.join(classes)}")

@@ -73,8 +73,8 @@ def ligand_gated_channel() -> Structure:
     """
     pore = tube(0, 8, -70, 90)
     helices = cyclic(capsule(cylindrical(22, 0, -18), cylindrical(25, 12, 18), 12.5), 5)
-    outside = cyclic(chain([cylindrical(25, 8, 45), cylindrical(30, 24, 68), cylindrical(27, 36, 84)], 15), 5)
-    inside = cyclic(capsule(cylindrical(18, 0, -42), cylindrical(15, 0, -60), 10), 5)
+    outside = cyclic(chain([cylindrical(25, 8, 40), cylindrical(30, 24, 68), cylindrical(27, 36, 84)], 15), 5)
+    inside = cyclic(capsule(cylindrical(18, 0, -37), cylindrical(15, 0, -60), 10), 5)
     return build(
         "ligand_gated_channel",
         Part("transmembrane", "membrane", without(helices, pore), 80_000),

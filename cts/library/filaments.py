@@ -58,11 +58,7 @@ def tubulin_dimer() -> Structure:
     outer face (H11, H12) make it the broader one; the inner face is narrower.
     """
     monomers = [
-        union(
-            ellipsoid((3, 0, z), (26, 24, 20.5)),
-            ellipsoid((-16, 0, z), (16, 19, 17)),
-            ball((26, 5, z + 3), 11),
-        )
+        union(ellipsoid((0, 0, z), (31, 23, 20.5)), ellipsoid((10, 4, z + 2), (19, 22, 18)))
         for z in (-20.5, 20.5)
     ]
     return build("tubulin_dimer", *(Part("dimer", "microtubule", shape, _TUBULIN_DA) for shape in monomers))
