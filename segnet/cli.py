@@ -20,6 +20,7 @@ VERBS = (
     "rounds",
     "quantify",
     "model-info",
+    "export",
 )
 
 

@@ -56,7 +56,10 @@ class UNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Take slices (b, slices, h, w) to logits (b, class, h, w)."""
         height, width = images.shape[-2:]
-        x = pad_to_multiple(images, self.multiple)
+        return self.padded(pad_to_multiple(images, self.multiple))[..., :height, :width]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """The same for sizes that are multiples of ``multiple`` already."""
         skips: list[Tensor] = []
         for level, convolve in enumerate(self.encoder):
             x = convolve(x if level == 0 else nn.functional.max_pool2d(x, 2))
@@ -64,7 +67,7 @@ class UNet(nn.Module):
         skips.pop()
         for upsample, convolve in zip(self.upsample, self.decoder, strict=True):
             x = convolve(torch.cat([skips.pop(), upsample(x)], dim=1))
-        return self.classify(x)[..., :height, :width]
+        return self.classify(x)
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
