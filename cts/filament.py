@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from cts.canvas import Canvas
-from cts.placement import Body, Footprint, Pose, add_poses, first_fit, footprint
+from cts.placement import Body, Footprint, Pose, add_poses, first_fit, footprint, joined
 
 _TRIES_PER_FILAMENT = 60
 _SHORTENING = 0.93  # a filament that finds no room is tried again a little shorter ...
@@ -211,7 +211,7 @@ def place_filaments(
     positions_per_try
         Positions tested for each drawn course.
     tolerance
-        Share of a filament's excluded volume that may lie where there is no room.
+        Share of a unit's excluded volume that may lie where there is no room.
     """
     rises = [repeat.rise_angstrom for repeat in repeats]
     longest = _longest(canvas, length_angstrom)
@@ -220,17 +220,37 @@ def place_filaments(
         units = max(1, round(length / max(rises)))
         kinds = draw_kinds(units, rises, mixed_share, stretch_angstrom, rng)
         track = draw_track(repeats, kinds, _direction(canvas, length, rng), persistence_angstrom, rng)
-        first = _Course(canvas, repeats, track, rng)
-        voxel = first.find(positions_per_try, tolerance, rng)
+        tracks = [track, *(_beside(track, offset, rng) for offset in offsets_angstrom[1:])]
+        courses = [_Course(canvas, repeats, own, rng) for own in tracks]
+        # better a whole bundle; where there is no room for it, the filaments that fit
+        voxel = _find(canvas, courses, positions_per_try, rng)
+        if voxel is None:
+            voxel = _find(canvas, courses[:1], positions_per_try, rng)
         if voxel is None:
             continue
-        placed = [first.add(voxel, tolerance, bundle)]
-        for offset in offsets_angstrom[1:] if placed[0] is not None else ():
-            neighbour = _Course(canvas, repeats, _beside(track, offset, rng), rng)
-            placed.append(neighbour.add(voxel, tolerance, bundle))
-        if placed[0] is not None:
+        placed = [course.add(voxel, tolerance, bundle) for course in courses]
+        if any(placed):
             return [filament for filament in placed if filament is not None]
     return []
+
+
+def _find(
+    canvas: Canvas, courses: Sequence[_Course], tries: int, rng: np.random.Generator
+) -> NDArray[np.int64] | None:
+    """Return a voxel to which filaments can be shifted together, or None."""
+    whole = joined([course.footprint for course in courses])
+    low, high = np.zeros(3, np.int64), np.array(canvas.shape)
+    for axis in np.flatnonzero(canvas.closed):
+        low[axis] = 1 - whole.bounds[0, axis]
+        high[axis] = canvas.shape[axis] - 1 - whole.bounds[1, axis]
+    if (high <= low).any():
+        return None
+    positions = rng.integers(low, high, size=(tries, 3))
+    # an open face is passed at any point of a filament, not only at its start
+    anchors = courses[0].anchors(tries, rng)
+    anchors[:, list(canvas.closed)] = 0
+    number = first_fit(canvas, whole, positions - anchors, 0.0)
+    return None if number < 0 else (positions - anchors)[number]
 
 
 class _Course:
@@ -250,25 +270,11 @@ class _Course:
             + np.linalg.norm(repeat.positions_angstrom, axis=1).max() / canvas.pixel_size_angstrom
             for repeat in repeats
         )
-        self._footprint = self._fill()
-
-    def find(self, tries: int, tolerance: float, rng: np.random.Generator) -> NDArray[np.int64] | None:
-        """Return a voxel to which the filament can be shifted, or None."""
-        low, high = np.zeros(3, np.int64), np.array(self._canvas.shape)
-        for axis in np.flatnonzero(self._canvas.closed):
-            low[axis] = 1 - self._footprint.bounds[0, axis]
-            high[axis] = self._canvas.shape[axis] - 1 - self._footprint.bounds[1, axis]
-        if (high <= low).any():
-            return None
-        positions = rng.integers(low, high, size=(tries, 3))
-        # an open face is passed at any point of the filament, not only at its start
-        positions -= self._anchors(tries, rng)
-        number = first_fit(self._canvas, self._footprint, positions, tolerance / 2)
-        return None if number < 0 else positions[number]
+        self.footprint = self._fill()
 
     def add(self, voxel: NDArray[np.int64], tolerance: float, bundle: int) -> PlacedFilament | None:
         """Add the filament at a voxel; None where it does not fit there."""
-        if first_fit(self._canvas, self._footprint, voxel[None], tolerance / 2) < 0:
+        if first_fit(self._canvas, self.footprint, voxel[None], 0.0) < 0:
             return None
         units = self._visible(voxel)
         if not len(units):
@@ -291,23 +297,14 @@ class _Course:
                     own = chosen == conformer
                     body = repeat.bodies[conformer]
                     parts.append(footprint(body, (self._frames[units] @ turn)[own], shifts[own]))
-        return Footprint(
-            np.concatenate([part.offsets for part in parts]),
-            np.stack(
-                [
-                    np.min([part.bounds[0] for part in parts], axis=0),
-                    np.max([part.bounds[1] for part in parts], axis=0),
-                ]
-            ),
-        )
+        return joined(parts)
 
     def _offsets(self, units: NDArray[np.int64], place_xyz: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((self._frames[units] @ place_xyz)[:, ::-1] / self._canvas.pixel_size_angstrom)
 
-    def _anchors(self, tries: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        anchors = np.rint(self._axis_zyx[rng.integers(len(self._axis_zyx), size=tries)]).astype(np.int64)
-        anchors[:, list(self._canvas.closed)] = 0
-        return anchors
+    def anchors(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return random voxels on the axis, (count, 3), z, y, x."""
+        return np.rint(self._axis_zyx[rng.integers(len(self._axis_zyx), size=count)]).astype(np.int64)
 
     def _visible(self, voxel: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the units that may reach into the volume; their axis may leave it before they do."""

@@ -182,6 +182,13 @@ def bounded(offsets: NDArray[np.int32]) -> Footprint:
     return Footprint(offsets, np.stack([offsets.min(axis=0), offsets.max(axis=0)]).astype(np.int64))
 
 
+def joined(shapes: Sequence[Footprint]) -> Footprint:
+    """Return the footprint of several objects together."""
+    low = np.min([shape.bounds[0] for shape in shapes], axis=0)
+    high = np.max([shape.bounds[1] for shape in shapes], axis=0)
+    return Footprint(np.concatenate([shape.offsets for shape in shapes]), np.stack([low, high]))
+
+
 def first_fit(
     canvas: Canvas,
     shape: Footprint,
@@ -236,21 +243,23 @@ def add_poses(
     poses
         The bodies that make up the object.
     tolerance
-        Share of their excluded volume that may lie where there is no room; more, and None is returned.
+        Share of each body's excluded volume that may lie where there is no room; more, and None is returned.
     in_membrane
         Whether lipids make room for them.
     """
-    excess = volume = 0.0
+    filled = 0.0
     stamps = []
     for pose in poses:
         voxel = np.rint(pose.position_zyx).astype(np.int64)
         sampled = stamp(pose.body.rendered, pose.rotation, pose.position_zyx - voxel)
         z, y, x = (int(own) + first for own, first in zip(voxel, sampled.corner, strict=True))
         total = sampled.occupancy.sum(axis=0) if len(sampled.occupancy) > 1 else sampled.occupancy[0]
-        own_excess, own_volume = canvas.excess(total, (z, y, x), in_membrane=in_membrane)
-        excess, volume = excess + own_excess, volume + own_volume
+        excess, volume = canvas.excess(total, (z, y, x), in_membrane=in_membrane)
+        if excess > tolerance * volume:
+            return None
+        filled += volume
         stamps.append((sampled, (z, y, x), pose.body.rendered.class_names))
-    if volume == 0 or excess > tolerance * volume:
+    if filled == 0:
         return None
     instance = canvas.new_instance()
     for sampled, corner, class_names in stamps:
