@@ -16,9 +16,9 @@ from segnet.config.quantification import ParticleConfig
 from segnet.quantify.objects import Objects, Runs, RunsByObject, measure_objects, near_groups
 
 # Geometry of the watershed in particle diameters; benchmarks/quantify.py shows what it does.
-_CLOSING = 0.1  # radius over which clefts and pores of one particle are closed
-_SMOOTHING = 0.16  # sigma: the halves of a ribosome become one hill, neighbours stay two
-_CENTRE_SPACING = 0.55
+_CLOSING = 0.06  # radius over which clefts and pores of one particle are closed
+_SMOOTHING = 0.1  # sigma: the halves of a ribosome become one hill, neighbours stay two
+_CENTRE_SPACING = 0.7
 _SINGLE_EXTENT = 1.25  # a group no larger than this in any direction holds one particle
 
 
@@ -121,8 +121,7 @@ def split_object(mask: NDArray[np.bool_], diameter: float, minimum_voxels: int =
     """
     solid = _closed(mask, _CLOSING * diameter)
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(solid), _SMOOTHING * diameter)
-    spacing = max(1, round(_CENTRE_SPACING * diameter))
-    peaks = peak_local_max(distance, min_distance=spacing, exclude_border=False, labels=solid.astype(int))
+    peaks = _apart(peak_local_max(distance, min_distance=1, exclude_border=False), _CENTRE_SPACING * diameter)
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     parts: NDArray[np.int32] = watershed(-distance, markers, mask=solid)
@@ -132,6 +131,15 @@ def split_object(mask: NDArray[np.bool_], diameter: float, minimum_voxels: int =
     table = np.zeros(sizes.size, np.int32)
     table[kept[kept > 0]] = np.arange(1, (kept > 0).sum() + 1)
     return table[parts]
+
+
+def _apart(peaks: NDArray[np.int64], spacing: float) -> NDArray[np.int64]:
+    """Keep the highest peaks (they come first) that are at least ``spacing`` from any higher one kept."""
+    kept: list[NDArray[np.int64]] = []
+    for peak in peaks:
+        if not kept or np.linalg.norm(np.array(kept) - peak, axis=1).min() >= spacing:
+            kept.append(peak)
+    return np.array(kept)
 
 
 def _closed(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ _LOOK_AHEAD = 3.0
 _SEED_REACH = 4.0
 _CONE_DEG = (4.0, 9.0)
 _CENTRING = 0.7
+_SHARPNESS = 8.0  # power of the field in the centroid: a touching neighbour must not pull
 _LARGEST_SHIFT = 0.2
 _CLAIM = 0.95
 _CROSSING = 5.0  # how far a path may run inside another filament before it ends there
@@ -125,7 +126,7 @@ def normal_plane(d: Any) -> Any:
 def _centred(values: Any, p: Any, d: Any, radius: float) -> Any:
     """Move a point towards the middle of the ridge, in the plane across the path."""
     u, v = normal_plane(d)
-    weight = sample(values, p[0], p[1], p[2]) ** 2
+    weight = sample(values, p[0], p[1], p[2]) ** _SHARPNESS
     shift = np.zeros(3)
     for ring in range(1, 3):
         r = radius * _CENTRING * ring / 2
@@ -133,7 +134,7 @@ def _centred(values: Any, p: Any, d: Any, radius: float) -> Any:
             angle = k * np.pi / 4
             offset = r * (np.cos(angle) * u + np.sin(angle) * v)
             q = p + offset
-            w = sample(values, q[0], q[1], q[2]) ** 2
+            w = sample(values, q[0], q[1], q[2]) ** _SHARPNESS
             weight += w
             shift += w * offset
     if weight == 0:

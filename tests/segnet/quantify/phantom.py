@@ -42,7 +42,11 @@ def _box(
 
 
 def draw_ball(
-    volume: NDArray[np.uint8], centre: tuple[float, float, float], radius: float, label: int, inner: float = 0.0
+    volume: NDArray[np.uint8],
+    centre: tuple[float, float, float],
+    radius: float,
+    label: int,
+    inner: float = 0.0,
 ) -> None:
     """Draw a ball, or a shell where ``inner`` is above 0."""
     middle = np.array(centre, float)
