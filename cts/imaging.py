@@ -33,7 +33,7 @@ from cts.optics import (
     strip_weights,
     transfer,
 )
-from cts.projection import Doubles, Floats, RowBlocks, Slabs, project
+from cts.projection import ONE_SLAB, Doubles, Floats, RowBlocks, Slabs, project
 from cts.sample import Surfaces, path_angstrom, transmission
 
 
@@ -131,21 +131,27 @@ def view_specimen(specimen: Specimen, shot: Shot, config: SimulationConfig) -> V
     margin = delocalisation_px(optics, shot.defocus_um + reach, pixel_size)
     width, height = padded_length(nx, margin), padded_length(ny, margin)
     mirror = config.sample.surroundings == "mirror"
-    if optics.depth == "slabs":
-        parts, offsets = _cut_by_height(specimen, shot, optics, width, mirror)
-    else:
-        parts, offsets = _cut_by_column(specimen, shot, optics, width, mirror)
     top, left = (height - ny) // 2, (width - nx) // 2
-    parts = np.pad(parts, [(0, 0), (top, top), (0, 0)], mode="symmetric") * np.float32(pixel_size)
+    cut = _cut_by_height if optics.depth == "slabs" else _cut_by_column
+    parts, offsets = cut(specimen, shot, optics, width, mirror, top)
     inside = (slice(top, top + ny), slice(left, left + nx))
     return View(parts, shot.defocus_um + 1e-4 * offsets, inside)
 
 
+def _projected(
+    specimen: Specimen, tilt_deg: float, width: int, mirror: bool, margin: int, slabs: Slabs = ONE_SLAB
+) -> Floats:
+    """Project, V Å, (slab, y, x), with mirrored margins in y."""
+    image = project(specimen.potential, [tilt_deg], width=width, mirror=mirror, slabs=slabs)[0]
+    image *= np.float32(specimen.pixel_size_angstrom)
+    return np.pad(image, [(0, 0), (margin, margin), (0, 0)], mode="symmetric")
+
+
 def _cut_by_column(
-    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool
+    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool, margin: int
 ) -> tuple[Floats, Doubles]:
     """Share a projection out among strips; return it with the strips' defocus offsets, Å."""
-    image = project(specimen.potential, [shot.true_tilt_deg], width=width, mirror=mirror)[0, 0]
+    image = _projected(specimen, shot.true_tilt_deg, width, mirror, margin)[0]
     offsets = column_defocus_angstrom(width, shot.true_tilt_deg, specimen.pixel_size_angstrom)
     levels = defocus_levels_angstrom(offsets.min(), offsets.max(), optics, specimen.pixel_size_angstrom)
     parts = image * strip_weights(offsets, levels)[:, None, :]
@@ -153,7 +159,7 @@ def _cut_by_column(
 
 
 def _cut_by_height(
-    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool
+    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool, margin: int
 ) -> tuple[Floats, Doubles]:
     """Project slabs of equal height above the tilt axis; return them with their defocus offsets, Å."""
     pixel_size = specimen.pixel_size_angstrom
@@ -162,7 +168,7 @@ def _cut_by_height(
     reach = 0.5 * specimen.potential.shape[0] / math.cos(radians) + 0.5 * width * abs(math.tan(radians))
     heights = defocus_levels_angstrom(-reach * pixel_size, reach * pixel_size, optics, pixel_size)
     slabs = Slabs(heights.first_height / pixel_size, heights.spacing / pixel_size, heights.count)
-    parts = project(specimen.potential, [shot.true_tilt_deg], width=width, mirror=mirror, slabs=slabs)[0]
+    parts = _projected(specimen, shot.true_tilt_deg, width, mirror, margin, slabs)
     # Higher is nearer the source and less underfocused.
     return parts, -(heights.first_height + heights.spacing * np.arange(heights.count))
 

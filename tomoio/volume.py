@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,8 +91,18 @@ class VolumeReader:
             data = data[np.newaxis]
         block = np.asarray(data[z_start:z_stop])
         if block.dtype == np.int8 and self.header.dtype == np.uint8:
-            return _imod_bytes(block, self._mrc)
-        return block.astype(self.header.dtype.newbyteorder("="), copy=True)
+            copy: NDArray[Any] = _imod_bytes(block, self._mrc)
+        else:
+            copy = block.astype(self.header.dtype.newbyteorder("="), copy=True)
+        _release_pages(self._mrc.data)
+        return copy
+
+
+def _release_pages(data: Any) -> None:
+    """Give back the memory of what was read from a mapped file: it counts as the process's own."""
+    pages = getattr(data, "_mmap", None)
+    if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
 
 
 def read_header(
