@@ -34,6 +34,11 @@ def overlay(image: NDArray[Any], labels: NDArray[np.uint8], classes: ClassTable)
     return rgb
 
 
+def thick_slice(volume: NDArray[Any], z: int) -> NDArray[np.float64]:
+    """Return the mean of five slices around ``z``: single slices of raw tomograms are mostly noise."""
+    return volume[max(0, z - 2) : z + 3].mean(axis=0, dtype=np.float64)
+
+
 def _rgb(colour: str) -> tuple[float, float, float]:
     red, green, blue = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
     return red, green, blue
@@ -60,8 +65,9 @@ def draw_region(
     rows = [4, max(0.6, 4 * image.shape[0] / image.shape[1])]
     places = figure.add_gridspec(2, 3, height_ratios=rows)
     axes = [figure.add_subplot(places[0, column]) for column in range(3)]
-    axes[0].imshow(to_grey(image[middle]), cmap="gray", vmin=0, vmax=1)
-    axes[1].imshow(overlay(image[middle], labels[middle], classes))
+    shown = thick_slice(image, middle)
+    axes[0].imshow(to_grey(shown), cmap="gray", vmin=0, vmax=1)
+    axes[1].imshow(overlay(shown, labels[middle], classes))
     if uncertainty is not None:
         unsure = axes[2].imshow(as_probability(uncertainty).max(axis=0), cmap="inferno", vmin=0, vmax=1)
         figure.colorbar(unsure, ax=axes[2], label="largest uncertainty along z")

@@ -31,6 +31,8 @@ _LEAST_CLASS_SHARE = 0.02
 # Doubt in background voxels says little of what was missed: with full weight, windows correlate less with the
 # Dice that they really cost (benchmarks/rounds.py: 0.85, without these voxels 0.90).
 _UNKNOWN_CLASS_WEIGHT = 0.25
+_PLENTY_OF_VOXELS = 0.01  # share of a window
+_PLENTY_OF_PIECES = 0.25  # share of the thin objects in a window
 _logger = logging.getLogger(__name__)
 
 
@@ -224,9 +226,9 @@ def choose_windows(
     """
     criteria = candidates.criteria
     fixed = (
-        config.disagreement_weight * _relative(criteria.disagreement)
-        + config.confusion_weight * _relative(criteria.confusion)
-        + config.broken_weight * _relative(criteria.broken.sum(axis=0))
+        config.disagreement_weight * _relative(criteria.disagreement, _PLENTY_OF_VOXELS)
+        + config.confusion_weight * _relative(criteria.confusion, _PLENTY_OF_VOXELS)
+        + config.broken_weight * _relative(criteria.broken.sum(axis=0), _PLENTY_OF_PIECES)
     )
     spread = criteria.descriptors.std(axis=0)
     free = _allowed(candidates, avoid)
@@ -249,9 +251,9 @@ def choose_windows(
     return chosen
 
 
-def _relative(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    largest = float(values.max()) if values.size else 0.0
-    return values / largest if largest > 0 else values
+def _relative(values: NDArray[np.float64], plenty: float) -> NDArray[np.float64]:
+    """Return values as shares of the largest, or of what would be plenty where all are small."""
+    return values / max(float(values.max(initial=0.0)), plenty)
 
 
 def _gain(lost: NDArray[np.float64], gathered: NDArray[np.float64], saturation: float) -> NDArray[np.float64]:
@@ -311,7 +313,9 @@ def _region_id(round_name: str, tomogram_id: str, start: Sequence[int], size: Se
 
 def explain(criteria: Criteria, window: int, classes: ClassTable) -> str:
     """Return in words what makes a window worth correcting."""
-    parts = [f"about {criteria.error[window]:.1%} of voxels wrong{_times(criteria.error, window)}"]
+    parts = [
+        f"the network expects {criteria.error[window]:.1%} of its voxels to be wrong{_times(criteria.error, window)}"
+    ]
     lost = criteria.lost_dice[1:, window]
     order = np.argsort(lost)[::-1]
     doubtful = [classes.names[1 + row] for row in order[:3] if lost[row] > 0.25 * lost.max() > 0]

@@ -16,7 +16,7 @@ from segnet.rounds.corrections import Correction
 from segnet.rounds.crop import read_crop_record
 from segnet.rounds.history import RoundHistory, corrected_voxels, dice_changes, read_history
 from segnet.rounds.layout import proposals_table, segmentations_dir
-from segnet.rounds.pictures import cut_region, overlay, to_grey
+from segnet.rounds.pictures import cut_region, overlay, thick_slice, to_grey
 from segnet.rounds.regions import Region, read_regions
 from segnet.rounds.tomograms import TomogramRow, segmentation_file
 from tomoio import ClassTable, new_file, read_labels, read_volume
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_PICTURES = 8
+_SMALL_CHANGE = 0.005
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1200px; margin: 2rem auto }
 h2 { border-top: 1px solid #ddd; padding-top: 1rem; margin-top: 2rem }
@@ -87,7 +88,7 @@ def write_round_report(
     parts = [
         f"<h1>Round {html.escape(round_name)}</h1><p>{html.escape(purpose)}</p>",
         _legend(classes),
-        _progress(history),
+        _progress(history, classes),
         _added(history[-1]),
         _better_and_worse(history),
         _held_out_pictures(history, rounds_dir, classes, corrections),
@@ -123,7 +124,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table><tr>{head}</tr>\n{body}</table>"
 
 
-def _progress(history: Sequence[RoundHistory]) -> str:
+def _progress(history: Sequence[RoundHistory], classes: ClassTable) -> str:
     domains = sorted({domain for entry in history for domain in entry.dice})
     header = ["round", "training parts", "corrected voxels", "minutes", *(f"Dice, {d}" for d in domains)]
     rows = [
@@ -137,7 +138,9 @@ def _progress(history: Sequence[RoundHistory]) -> str:
         for entry in history
     ]
     note = "<p class='note'>Mean Dice over the classes but background, on data that no round trains on.</p>"
-    chart = _picture(_dice_chart(history, domains), "Dice by class over the rounds") if domains else ""
+    chart = (
+        _picture(_dice_chart(history, domains, classes), "Dice by class over the rounds") if domains else ""
+    )
     return f"<h2>Progress</h2>{note}{_table(header, rows)}{chart}"
 
 
@@ -145,18 +148,20 @@ def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
 
 
-def _dice_chart(history: Sequence[RoundHistory], domains: Sequence[str]) -> Figure:
+def _dice_chart(history: Sequence[RoundHistory], domains: Sequence[str], classes: ClassTable) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5 * len(domains), 4), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(domains), sharey=True))
-    names = [entry.name for entry in history]
+    positions = range(len(history))
+    colours = {entry.name: entry.colour for entry in classes}
     for axis, domain in zip(axes, domains, strict=True):
         for name in sorted({name for entry in history for name in entry.dice.get(domain, {})}):
             values = [entry.dice.get(domain, {}).get(name, math.nan) for entry in history]
-            axis.plot(names, values, marker="o", label=name)
+            axis.plot(positions, values, marker="o", label=name, color=colours.get(name))
         axis.set_title(domain)
         axis.set_ylim(0, 1)
+        axis.set_xticks(positions, [entry.name for entry in history])
         axis.set_xlabel("round")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("Dice")
@@ -198,7 +203,8 @@ def _better_and_worse(history: Sequence[RoundHistory]) -> str:
 
 
 def _coloured(change: float) -> _Html:
-    return _Html(f"<span class='{'up' if change >= 0 else 'down'}'>{change:+.3f}</span>")
+    kind = "" if abs(change) < _SMALL_CHANGE else "up" if change > 0 else "down"
+    return _Html(f"<span class='{kind}'>{change:+.3f}</span>")
 
 
 def _held_out_pictures(
@@ -219,7 +225,7 @@ def _held_out_pictures(
         image, middle = read_volume(row.image_path).data, _middle_slice(row)
         panels = {"corrected by a person": read_labels(row.labels_path).data[middle]}
         panels |= {title: read_labels(path).data[middle] for title, path in labels.items()}
-        figure = _panels(image[middle], panels, classes)
+        figure = _panels(thick_slice(image, middle), panels, classes)
         found.append(f"<h3>{html.escape(row.region_id)}</h3>" + _picture(figure, row.region_id))
     return "<h2>Held out from all rounds</h2>" + "".join(found) if found else ""
 
@@ -254,7 +260,7 @@ def _before_and_after(
                 if path is not None
             }
             title = f"{region.region_id}, slice {region.z_start + middle} of {tomogram.tomogram_id}"
-            figure = _panels(image[middle], panels, classes)
+            figure = _panels(thick_slice(image, middle), panels, classes)
             found.append(f"<h3>{html.escape(title)}</h3>" + _picture(figure, title))
     return "<h2>Before and after</h2>" + "".join(found[:_MOST_PICTURES]) if found else ""
 
