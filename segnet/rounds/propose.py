@@ -313,9 +313,8 @@ def _region_id(round_name: str, tomogram_id: str, start: Sequence[int], size: Se
 
 def explain(criteria: Criteria, window: int, classes: ClassTable) -> str:
     """Return in words what makes a window worth correcting."""
-    parts = [
-        f"the network expects {criteria.error[window]:.1%} of its voxels to be wrong{_times(criteria.error, window)}"
-    ]
+    share, ratio = criteria.error[window], _times(criteria.error, window)
+    parts = [f"the network expects {share:.1%} of its voxels to be wrong{ratio}"]
     lost = criteria.lost_dice[1:, window]
     order = np.argsort(lost)[::-1]
     doubtful = [classes.names[1 + row] for row in order[:3] if lost[row] > 0.25 * lost.max() > 0]
