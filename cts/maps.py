@@ -55,7 +55,7 @@ def read_map(path: Path, structure_id: str) -> Structure:
     above *= ndimage.binary_dilation(inside, iterations=_SKIRT_VOXELS)
     above *= _INSIDE_VOLT / above[inside].mean()
     sharp = _sharpen(above)
-    wet = np.abs(sharp) > 1e-3 * _INSIDE_VOLT
+    wet = ndimage.binary_dilation(inside, iterations=2 * _SKIRT_VOXELS)
     centre = _positions(inside, spacing).mean(axis=0)
     points = np.concatenate([_positions(wet, spacing), _positions(inside, spacing)]) - centre
     counts = (np.count_nonzero(wet), np.count_nonzero(inside))

@@ -75,3 +75,20 @@ def helix_of_units(twist_deg: float, rise: float, units: int, seed: int = 0):
         turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
         turned.append(unit @ turn.T + [0, 0, rise * k])
     return np.array(turned)
+
+
+def blocks_text(blocks: dict[str, float]) -> str:
+    """Return mmCIF with a data block for each name, holding one atom at a given x."""
+    columns = (
+        "group_PDB id type_symbol label_atom_id label_alt_id label_comp_id label_asym_id label_entity_id "
+        "label_seq_id pdbx_PDB_ins_code Cartn_x Cartn_y Cartn_z occupancy B_iso_or_equiv "
+        "auth_seq_id auth_asym_id"
+    )
+    header = "loop_\n" + "".join(f"_atom_site.{name}\n" for name in columns.split())
+    atom = "ATOM 1 C CA . ALA A 1 1 ? {x} 0 0 1 0 1 A\n"
+    return "".join(f"data_{name}\n{header}{atom.format(x=x)}" for name, x in blocks.items())
+
+
+def write_blocks(path: Path, blocks: dict[str, float]) -> Path:
+    path.write_text(blocks_text(blocks))
+    return path

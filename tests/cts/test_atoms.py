@@ -10,7 +10,7 @@ from cts.atoms import read_atoms, to_submodels
 from cts.residues import guess_element, hydrogens_on
 from cts.structure import Structure
 
-from .structure_samples import REAL, alanine, pdb_line, write
+from .structure_samples import REAL, alanine, pdb_line, write, write_blocks
 
 real = pytest.mark.skipif(not REAL.is_dir(), reason="real structures are not at hand")
 
@@ -131,15 +131,7 @@ def test_missing_file_and_truncated_gzip(tmp_path):
 def test_models_and_data_blocks_are_submodels(tmp_path):
     lines = ["MODEL        1", *alanine(), "ENDMDL", "MODEL        2", *alanine(shift=(10, 0, 0)), "ENDMDL"]
     assert len(read_atoms(write(tmp_path / "two.pdb", lines))) == 2
-    columns = (
-        "group_PDB id type_symbol label_atom_id label_alt_id label_comp_id label_asym_id label_entity_id "
-    )
-    columns += "label_seq_id pdbx_PDB_ins_code Cartn_x Cartn_y Cartn_z occupancy B_iso_or_equiv "
-    columns += "auth_seq_id auth_asym_id"
-    header = "loop_\n" + "".join(f"_atom_site.{name}\n" for name in columns.split())
-    atom = "ATOM 1 C CA . ALA A 1 1 ? {x} 0 0 1 0 1 A\n"
-    path = tmp_path / "blocks.cif"
-    path.write_text(f"data_actin\n{header}{atom.format(x=0)}data_cofilin\n{header}{atom.format(x=20)}")
+    path = write_blocks(tmp_path / "blocks.cif", {"actin": 0.0, "cofilin": 20.0})
     models = read_atoms(path)
     assert [atoms.name for atoms in models] == ["actin", "cofilin"]
     assert models[1].positions_angstrom[0, 0] == 20
