@@ -62,12 +62,12 @@ def measure(
 def _moments(blocks: Iterable[NDArray[Any]]) -> tuple[float, float]:
     count, total, squares, shift = 0, 0.0, 0.0, None
     for block in blocks:
-        values = block.astype(np.float64).ravel()
-        shift = float(values[0]) if shift is None else shift  # keeps the squares small: no cancellation
-        values -= shift
-        count += values.size
-        total += float(values.sum())
-        squares += float(np.dot(values, values))
+        shift = float(block.flat[0]) if shift is None else shift  # keeps the squares small: no cancellation
+        for z_slice in block:  # small enough for the cache
+            values = np.subtract(z_slice, shift, dtype=np.float64).ravel()
+            count += values.size
+            total += float(values.sum())
+            squares += float(np.dot(values, values))
     mean = total / count
     return float(mean + (shift or 0.0)), float(np.sqrt(max(squares / count - mean**2, 0.0)))
 
