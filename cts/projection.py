@@ -185,7 +185,8 @@ def read_rows(reader: VolumeReader) -> RowBlocks:
 
 def rows_per_block(ny: int) -> int:
     """Return the height of equal blocks, a multiple of eight (one vector register of float32)."""
-    return -(-ny // (-(-ny // _BLOCK_ROWS)) + 7) // 8 * 8
+    n_blocks = -(-ny // _BLOCK_ROWS)
+    return (-(-ny // n_blocks) + 7) // 8 * 8
 
 
 def _empty_blocks(depth: int, ny: int, nx: int) -> Floats:

@@ -16,7 +16,14 @@ from tqdm import tqdm
 from cts.alignment import AlignedImage, read_alignment, with_ctf
 from cts.config.imaging import StackReconstructionConfig
 from cts.projection import Doubles, Floats
-from cts.reconstruction import Exposure, correct_image, reconstruct, reconstruct_rows, write_rows
+from cts.reconstruction import (
+    Exposure,
+    correct_image,
+    normalise_images,
+    reconstruct,
+    reconstruct_rows,
+    write_rows,
+)
 from cts.resample import align_image, aligned_shape, bin_image, binned_length
 from tomoio import VolumeReader, create_volume, read_stack, write_manifest, write_stack
 
@@ -146,37 +153,13 @@ def load_tilt_series(
         for image, out in zip(tqdm(known, desc="aligning", unit="image", disable=None), images, strict=True):
             raw = reader.read(image.index, image.index + 1)[0].astype(np.float32)
             out[:] = bin_image(align_image(raw, image.matrix, image.shift_px), factor)
-    normalise(images, config)
+    normalise_images(images, config)
+    if config.invert_contrast:
+        np.negative(images, out=images)
     sign = -1.0 if config.invert_angles else 1.0
     for image, out in zip(known, images, strict=True):
         out[:] = _corrected(out, image, sign, binned_size, config)
     return TiltSeries(images, sign * np.array([image.tilt_deg for image in known]), binned_size)
-
-
-def normalise(images: Floats, config: StackReconstructionConfig) -> None:
-    """Bring images around zero with protein dark, in place.
-
-    Raises
-    ------
-    ValueError
-        If images that should hold electron counts have a mean of zero or less.
-    """
-    for image in images:
-        mean = image.mean(dtype=np.float64)
-        if config.normalise == "mean":
-            if mean <= 0:
-                raise ValueError(
-                    f"an image with mean {mean:g}; wanted electron counts, or normalise: deviation"
-                )
-            image /= np.float32(mean)
-            image -= 1
-        else:
-            image -= np.float32(mean)
-    if config.normalise == "deviation":
-        deviation = np.sqrt(np.mean([image.var(dtype=np.float64) for image in images]))
-        images /= np.float32(deviation or 1.0)
-    if config.invert_contrast:
-        np.negative(images, out=images)
 
 
 def _corrected(

@@ -50,6 +50,32 @@ def ramp_filter(length: int, cutoff: float, falloff: float) -> NDArray[np.float3
     return (np.where(beyond > 0, np.interp(cutoff, frequency, ramp), ramp) * fall).astype(np.float32)
 
 
+def normalise_images(images: Floats, config: ReconstructionConfig) -> None:
+    """Bring images (angle, y, x) around zero, in place.
+
+    ``mean``: image / its mean - 1, the contrast of electron counts. ``deviation``: less its mean, and all
+    over one standard deviation, which works for any grey values and gives bright images, mostly those at low
+    tilt, more weight.
+
+    Raises
+    ------
+    ValueError
+        If images that should hold electron counts have a mean of zero or less.
+    """
+    for image in images:
+        mean = image.mean(dtype=np.float64)
+        if config.normalise == "deviation":
+            image -= np.float32(mean)
+            continue
+        if mean <= 0:
+            raise ValueError(f"an image with mean {mean:g}; wanted electron counts, or normalise: deviation")
+        image /= np.float32(mean)
+        image -= 1
+    if config.normalise == "deviation":
+        deviation = np.sqrt(np.mean([image.var(dtype=np.float64) for image in images]))
+        images /= np.float32(deviation or 1.0)
+
+
 @dataclass(frozen=True)
 class Exposure:
     """What is known of one image of a tilt series.

@@ -26,7 +26,14 @@ from cts.imaging import (
     view_specimen,
 )
 from cts.projection import Floats, read_rows
-from cts.reconstruction import Exposure, correct_image, reconstruct, reconstruct_rows, write_rows
+from cts.reconstruction import (
+    Exposure,
+    correct_image,
+    normalise_images,
+    reconstruct,
+    reconstruct_rows,
+    write_rows,
+)
 from cts.sample import rough_surfaces
 from tomoio import VolumeReader, create_volume, read_header, write_manifest, write_stack, write_volume
 from tomoio.config import resolve
@@ -197,10 +204,9 @@ def image_series(
 def prepare_counts(
     counts: Floats, shots: Sequence[Shot], pixel_size_angstrom: float, config: SimulationConfig
 ) -> None:
-    """Turn counts (image, y, x) into contrast, image / mean - 1, corrected as configured, in place."""
+    """Bring counts (image, y, x) around zero and correct them as configured, in place."""
+    normalise_images(counts, config.reconstruction)
     for image, shot in zip(counts, shots, strict=True):
-        image /= image.mean()
-        image -= 1
         known = Exposure(
             shot.tilt_deg, shot.defocus_um, shot.prior_e_per_angstrom2, shot.dose_e_per_angstrom2
         )

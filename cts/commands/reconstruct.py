@@ -7,8 +7,7 @@ tilt the +x side is further from the source; where a microscope counts angles th
 --invert-angles, or everything comes out as its mirror image.
 
 examples:
-  cts reconstruct tiltseries.mrc --angles tiltseries.tlt --normalise mean \\
-      --thickness-angstrom 500 -o tomogram.mrc
+  cts reconstruct tiltseries.mrc --angles tiltseries.tlt --thickness-angstrom 500 -o tomogram.mrc
   cts reconstruct TS_01.mrc --angles TS_01.rawtlt --transforms TS_01.xf --invert-angles \\
       --thickness-angstrom 2400 --output-pixel-size-angstrom 14 -o TS_01_14A.mrc
 """

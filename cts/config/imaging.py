@@ -308,6 +308,13 @@ class ReconstructionConfig(Strict):
         title="CTF correction",
         description="phase_flip: flip phases strip by strip before reconstruction",
     )
+    normalise: Literal["mean", "deviation"] = Field(
+        default="deviation",
+        title="Grey values of the images",
+        description="mean: divide each image by its mean (electron counts); deviation: subtract the mean "
+        "of each image, divide "
+        "all by one standard deviation (any grey values)",
+    )
     dose_weight: bool = Field(
         default=False,
         title="Exposure weighting",
@@ -332,13 +339,6 @@ class StackReconstructionConfig(ReconstructionConfig):
         default=False,
         title="Invert angles",
         description="Negate the tilt angles: for microscopes of the other hand",
-    )
-    normalise: Literal["mean", "deviation"] = Field(
-        default="deviation",
-        title="Grey values of the images",
-        description="mean: divide each image by its mean (electron counts); deviation: subtract the mean "
-        "of each image, divide "
-        "all by one standard deviation (any grey values)",
     )
     invert_contrast: bool = Field(
         default=False,

@@ -13,6 +13,7 @@ from cts.reconstruction import (
     angular_weights_rad,
     correct_image,
     filter_images,
+    normalise_images,
     ramp_filter,
     reconstruct,
 )
@@ -179,3 +180,20 @@ def test_dose_weighting_damps_fine_detail_of_late_images():
     late = correct_image(noise, Exposure(60, None, 100.0, 2.0), 5.0, OpticsConfig(), config)
     assert late.std() < 0.5 * early.std() < noise.std()
     assert late.mean() == pytest.approx(noise.mean(), abs=1e-6)
+
+
+def test_grey_values_become_contrast_or_deviations():
+    counts = np.random.default_rng(11).poisson(400, (3, 50, 50)).astype(np.float32) * np.array(
+        [1, 2, 3], np.float32
+    ).reshape(3, 1, 1)
+    contrast = counts.copy()
+    normalise_images(contrast, ReconstructionConfig(normalise="mean"))
+    assert contrast.std(axis=(1, 2)) == pytest.approx([0.05] * 3, rel=0.05)
+    deviations = counts.copy()
+    normalise_images(deviations, ReconstructionConfig())
+    assert deviations.std() == pytest.approx(1, rel=1e-3)
+    assert deviations[2].std() / deviations[0].std() == pytest.approx(3, rel=0.05)
+    for images in (contrast, deviations):
+        np.testing.assert_allclose(images.mean(axis=(1, 2)), 0, atol=1e-5)
+    with pytest.raises(ValueError, match="wanted electron counts"):
+        normalise_images(counts - 1000, ReconstructionConfig(normalise="mean"))

@@ -113,7 +113,7 @@ def test_tomogram_and_model_are_registered(tmp_path, shape, tilt):
 
 def test_reconstructing_the_written_series_gives_the_same_tomogram(model_dir, tmp_path):
     folder = _simulate(model_dir, tmp_path / "out")
-    config = StackReconstructionConfig(thickness_angstrom=240, normalise="mean")
+    config = StackReconstructionConfig(thickness_angstrom=240)
     reconstruct_tilt_series(
         folder / "tiltseries.mrc", folder / "tiltseries.tlt", config, tmp_path / "again.mrc"
     )
@@ -176,9 +176,8 @@ def test_stages_halves_and_ideal(model_dir, tmp_path):
     assert {volume.shape for volume in volumes.values()} == {SHAPE}
     scores = {name: _correlation(_model(), volume) for name, volume in volumes.items()}
     assert scores["ideal"] < -0.8 < scores["tomogram"] < scores["tomogram_even"] < -0.1
-    assert np.allclose(
-        volumes["tomogram"], 0.5 * (volumes["tomogram_even"] + volumes["tomogram_odd"]), atol=2e-4
-    )
+    mean = 0.5 * (volumes["tomogram_even"] + volumes["tomogram_odd"])
+    assert np.corrcoef(mean.ravel(), volumes["tomogram"].ravel())[0, 1] > 0.999
 
 
 def test_more_dose_means_less_noise(model_dir, tmp_path):
