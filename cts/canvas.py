@@ -242,9 +242,12 @@ def _add_object(volts, stamp, start, potential, occupancy, code, instance, stren
                 if volts[z, y, x] != 0.0:
                     potential[i, j, k] += volts[z, y, x]
                 share = stamp[z, y, x]
-                if share <= 0.0:
+                if share == 0.0:
                     continue
+                # slightly negative in the rim, as the potential is: both are cut to the band of the pixels
                 occupancy[i, j, k] += share
+                if share < 0.0:
+                    continue
                 steps = int(min(share, 2.0) * _STEPS + 0.5)
                 if steps > 0 and steps > strength[i, j, k]:
                     strength[i, j, k] = steps
