@@ -301,13 +301,15 @@ def run_speed(shape: tuple[int, int, int], config: QuantificationConfig, classes
         for step, seconds in found.timings_s.items():
             print(f"  {step:24s} {seconds:6.1f} s")
         print(
-            f"  {'all steps':24s} {time.perf_counter() - began:6.1f} s, {time.process_time() - cpu:.1f} s of processor"
+            f"  {'all steps':24s} {time.perf_counter() - began:6.1f} s, "
+            f"{time.process_time() - cpu:.1f} s of processor"
         )
         del found
         began, cpu = time.perf_counter(), time.process_time()
         quantify([source], config, Path(folder) / "out", classes=classes)
         print(
-            f"  {'with all files':24s} {time.perf_counter() - began:6.1f} s, {time.process_time() - cpu:.1f} s of processor"
+            f"  {'with all files':24s} {time.perf_counter() - began:6.1f} s, "
+            f"{time.process_time() - cpu:.1f} s of processor"
         )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"  largest memory {memory:.2f} GiB (the drawn volume included)")

@@ -66,7 +66,8 @@ class ClusterConfig(Strict):
         default=3,
         ge=1,
         le=1000,
-        description="Particles within the radius of a core particle, itself included (minpts of MATLAB, min_samples of "
+        description="Particles within the radius of a core particle, itself included (minpts of MATLAB, "
+        "min_samples of "
         "scikit-learn). Ours: the paper names none",
     )
 

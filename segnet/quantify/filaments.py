@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
+from scipy.spatial import cKDTree
 
 from segnet.config.quantification import FilamentConfig
 from segnet.quantify.field import Field, coarse_counts, filament_field
@@ -21,6 +22,7 @@ _SMOOTHING_SPAN = 6.0  # of the stored points, in radii
 _END_SPAN = 8.0  # over which the direction of an end is fitted, in radii
 _REDRAWN_SOLID, _REDRAWN_HOLLOW = 1.0, 2.5  # how much of an end is drawn anew, in radii
 _END_AHEAD = 2.0  # how far beyond the end of the path the true end is looked for, in radii
+_DOUBLE_LENGTH, _DOUBLE_REACH, _DOUBLE_SHARE = 12.0, 1.25, 0.7  # see `_without_doubles`; in radii, share
 _DECORATED_SHARE = 0.5  # of the labelled voxels around a point
 _PAINTED = (0.5, 1.0, 1.6)  # labelled voxels go to the filament that paints them first, in radii
 
@@ -112,13 +114,36 @@ def find_filaments(
         span=_END_SPAN * field.radius,
     )
     decorated = _decorated_counts(own, labels, config, field.factor)
-    filaments = []
-    for chain in chains:
-        points, breaks = chain_points(pieces, chain)
-        if _length(points) * step_nm >= config.minimum_length_nm:
-            filaments.append(_measure(points, breaks, counts, decorated, field, config, voxel_nm, runs.shape))
+    joined = [chain_points(pieces, chain) for chain in chains]
+    joined = [found for found in joined if _length(found[0]) * step_nm >= config.minimum_length_nm]
+    filaments = [
+        _measure(points, breaks, counts, decorated, field, config, voxel_nm, runs.shape)
+        for points, breaks in _without_doubles(joined, field.radius)
+    ]
     painted = _paint([f.points for f in filaments], field)
     return FilamentSet(config.name, tuple(filaments), painted, field.factor)
+
+
+def _without_doubles(
+    joined: list[tuple[Path, list[tuple[int, float]]]], radius: float
+) -> list[tuple[Path, list[tuple[int, float]]]]:
+    """Drop filaments that run inside longer ones: the wall of an open end can be taken for a filament."""
+    order = sorted(range(len(joined)), key=lambda i: -_length(joined[i][0]))
+    kept: list[int] = []
+    tree: cKDTree | None = None
+    for i in order:
+        path = joined[i][0]
+        short = _length(path) < _DOUBLE_LENGTH * radius
+        if short and tree is None and kept:
+            tree = cKDTree(np.concatenate([joined[k][0] for k in kept]))
+        if (
+            short
+            and tree is not None
+            and (tree.query(path)[0] <= _DOUBLE_REACH * radius).mean() >= _DOUBLE_SHARE
+        ):
+            continue
+        kept.append(i)
+    return [joined[i] for i in sorted(kept)]
 
 
 def _length(points: Path) -> float:

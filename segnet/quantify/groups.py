@@ -87,7 +87,10 @@ def _row(measure: str, a: str, b: str, test: str, effect: str, note: str) -> dic
 def _why_not(samples: Mapping[str, NDArray[np.float64]]) -> str:
     small = [f"{name} has {s.size}" for name, s in samples.items() if s.size < _SMALLEST_GROUP]
     if small:
-        return f"not compared: group {', '.join(small)} tomogram(s) with a value; wanted {_SMALLEST_GROUP} or more"
+        return (
+            f"not compared: group {', '.join(small)} tomogram(s) with a value; wanted "
+            f"{_SMALLEST_GROUP} or more"
+        )
     if np.unique(np.concatenate(list(samples.values()))).size < 2:
         return "not compared: all values are equal"
     return ""

@@ -10,11 +10,11 @@ import numpy as np
 Row = dict[str, Any]
 
 GROUP_COLUMNS = (
-    "group", "measure", "tomograms", "tomograms_without_value", "total", "mean", "standard_deviation", "median",
-    "minimum", "maximum",
+    "group", "measure", "tomograms", "tomograms_without_value", "total", "mean", "standard_deviation",
+    "median", "minimum", "maximum",
 )  # fmt: skip
 
-# What is summed up per group, and what of it is tested. Counts are tested per volume: tomograms differ in size.
+# What is summed up per group, and what of it is tested: counts per volume, because tomograms differ in size.
 _SUMMARISED = {
     "particles": (
         "count", "count_per_um3", "clusters", "clustered_share", "mean_cluster_size_particles",

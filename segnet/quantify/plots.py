@@ -123,7 +123,7 @@ def plot_clusters(values: Values, class_name: str, path: Path, *, overwrite: boo
     figure = Figure(figsize=(11, 2.9), layout="constrained")
     axes = figure.subplots(1, len(panels))
     for axis, (column, label) in zip(axes, panels, strict=True):
-        for i, (group, sample) in enumerate(values.get(f"{class_name} {column}", {}).items()):
+        for i, sample in enumerate(values.get(f"{class_name} {column}", {}).values()):
             finite = np.asarray(sample)[np.isfinite(sample)]
             offset = np.linspace(-0.18, 0.18, finite.size) if finite.size > 1 else np.zeros(finite.size)
             style = {"color": _COLOURS[i % len(_COLOURS)], "marker": _MARKERS[i % len(_MARKERS)]}

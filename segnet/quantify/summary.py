@@ -46,7 +46,8 @@ def _class_line(name: str, rows: Sequence[Row]) -> str:
     kind, voxels = rows[0]["measured_as"], int(_sum(rows, "voxels"))
     present = sum(row["voxels"] > 0 for row in rows)
     if voxels == 0:
-        return f"**{name}**: none in any tomogram; the labels hold no voxels of it that are left after islands were removed."
+        return (f"**{name}**: none in any tomogram; the labels hold no voxels of it that are left after "
+            "islands were removed.")
     where = f"in {present} of {_number(len(rows), 'tomogram')}"
     if kind == "voxels":
         return f"**{name}**: {_number(voxels, 'voxel')} {where}."
@@ -63,7 +64,8 @@ def _class_line(name: str, rows: Sequence[Row]) -> str:
         )
     if kind == "particles" and rows[0]["clusters"] != "":
         clustered = sum(row["clustered_share"] * row["count"] for row in rows if row["count"])
-        text += f"; {_number(int(_sum(rows, 'clusters')), 'cluster')} with {clustered / max(count, 1):.0%} of the particles"
+        text += f"; {_number(int(_sum(rows, 'clusters')), 'cluster')} with "
+            f"{clustered / max(count, 1):.0%} of the particles"
     return text + "."
 
 
@@ -102,17 +104,20 @@ def _caveats(
     cut = sum(bool(row["touches_border"]) for row in particles)
     if particles and cut:
         texts.append(
-            f"{cut:,} of {len(particles):,} particles are cut by a face of the volume: their centre and size are off."
+            f"{cut:,} of {len(particles):,} particles are cut by a face of the volume: their centre "
+            "and size are off."
         )
     cut = sum(bool(row["touches_border"]) for row in filaments)
     if filaments and cut:
         texts.append(
-            f"{cut:,} of {len(filaments):,} filaments end at a face of the volume: their lengths are lower bounds."
+            f"{cut:,} of {len(filaments):,} filaments end at a face of the volume: their lengths are "
+            "lower bounds."
         )
     bridged = sum(int(row["breaks_bridged"]) for row in filaments)
     if bridged:
         texts.append(
-            f"{_number(bridged, 'break')} in filaments were bridged; bridged_length_nm says how much of each length that is."
+            f"{_number(bridged, 'break')} in filaments were bridged; bridged_length_nm says how much "
+            "of each length that is."
         )
     joined = [entry.class_name for entry in config.particles if entry.method == "components"]
     if joined and particles:
@@ -123,17 +128,20 @@ def _caveats(
         )
     if membranes:
         texts.append(
-            "Membrane area is that of the middle of the sheet; the rim of an open sheet adds about half its thickness."
+            "Membrane area is that of the middle of the sheet; the rim of an open sheet adds about "
+            "half its thickness."
         )
     if config.clusters.class_names:
         texts.append(
-            f"Clusters: DBSCAN, {config.clusters.radius_nm:g} nm, at least {config.clusters.minimum_neighbours} particles within it "
+            f"Clusters: DBSCAN, {config.clusters.radius_nm:g} nm, at least "
+            f"{config.clusters.minimum_neighbours} particles within it "
             "(the paper gives the distance, not the number)."
         )
     sizes = {round(row["voxel_size_nm"], 4) for row in tomograms}
     if len(sizes) > 1:
         texts.append(
-            f"Voxel sizes differ ({min(sizes):g} to {max(sizes):g} nm): voxel counts are not comparable between tomograms, use voxel_share or lengths."
+            f"Voxel sizes differ ({min(sizes):g} to {max(sizes):g} nm): voxel counts are not "
+            "comparable between tomograms, use voxel_share or lengths."
         )
     if any(row["ignored_share"] for row in tomograms):
         texts.append(
@@ -141,7 +149,8 @@ def _caveats(
         )
     if groups > 1:
         texts.append(
-            "The tomogram is the unit of every test. Tomograms of one cell are not independent; the tests do not know of cells."
+            "The tomogram is the unit of every test. Tomograms of one cell are not independent; the "
+            "tests do not know of cells."
         )
     empty = sorted({row["class"] for row in tomograms if row["note"]})
     if empty:

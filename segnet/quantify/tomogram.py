@@ -267,5 +267,6 @@ def _refuse_unknown(config: QuantificationConfig, known: set[str]) -> None:
         unknown = [name for name in names if name not in known]
         if key in given and unknown:
             raise ValueError(
-                f"{key}: class {unknown[0]!r} is not in the class table; wanted one of {', '.join(sorted(known))}"
+                f"{key}: class {unknown[0]!r} is not in the class table; wanted one of "
+                f"{', '.join(sorted(known))}"
             )

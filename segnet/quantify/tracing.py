@@ -21,10 +21,10 @@ from segnet.quantify.field import FULL, Field, ridge_points
 _STEP = 0.5
 _LOOK_AHEAD = 3.0
 _SEED_REACH = 4.0
-_CONE_DEG = (4.0, 9.0)
+_CONE_DEG = (2.0, 5.0)
 _CENTRING = 0.7
-_SHARPNESS = 8.0  # power of the field in the centroid: a touching neighbour must not pull
-_LARGEST_SHIFT = 0.2
+_SHARPNESS = 4.0  # power of the field in the centroid: a touching neighbour must not pull
+_LARGEST_SHIFT = 0.1
 _CLAIM = 0.95
 _CROSSING = 5.0  # how far a path may run inside another filament before it ends there
 _HEADING = 4.0
@@ -180,7 +180,7 @@ def _follow(
 ) -> int:
     """Walk one way from ``start`` (not stored); return how many points were written."""
     step = _STEP * radius
-    back = max(1, int(round(_HEADING * radius / step)))
+    back = max(1, round(_HEADING * radius / step))
     p, d = start.copy(), heading.copy()
     n, in_other = 0, 0
     while n < out.shape[0]:
@@ -258,7 +258,7 @@ def _trace_next(
 @numba.njit(cache=True)
 def _course(path: Any, n: int, radius: float) -> Any:
     """Direction at the last of ``n`` points, over a few radii."""
-    first = max(0, n - 1 - int(round(_HEADING / _STEP)))
+    first = max(0, n - 1 - round(_HEADING / _STEP))
     d = path[n - 1] - path[first]
     return d / max(np.sqrt((d**2).sum()), 1e-9)
 

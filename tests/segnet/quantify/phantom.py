@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def draw_tube(
     volume: NDArray[np.uint8], path: NDArray[np.float64], radius: float, label: int, inner: float = 0.0
 ) -> None:
     """Draw a tube with flat ends along a path; hollow where ``inner`` is above 0."""
-    for i, (a, b) in enumerate(zip(path[:-1], path[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(path)):
         axis = b - a
         length = float(np.linalg.norm(axis))
         pieces = max(1, int(length // 30))

