@@ -156,7 +156,8 @@ def main() -> None:
     device = pick_device("auto")
     print(f"{processor_name()}, {arguments.threads} threads, {device}, {pick_precision('auto', device)}")
     print(
-        "width  step_s  step_cpu_s  other_share  bare_s  tomogram_s  tomogram_cpu_s  ratio  cpu_ratio  peak_GB"
+        "width  step_s  step_cpu_s  other_share  bare_s  tomogram_s  tomogram_cpu_s  "
+        "ratio  cpu_ratio  peak_GB"
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
