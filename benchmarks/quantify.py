@@ -183,7 +183,7 @@ def _with_gaps(
 
 
 def _blurred(labels: NDArray[np.uint8], classes: ClassTable, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Label each voxel by the largest of the blurred classes with correlated noise added: a network's edges."""
+    """Label each voxel by the largest blurred class, correlated noise added: edges like a network's."""
     best = np.full(labels.shape, 0.5, np.float32)
     out = np.zeros_like(labels)
     for entry in classes:

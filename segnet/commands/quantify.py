@@ -7,8 +7,8 @@ The tomogram id is the file name without `_labels.mrc`. Groups come from a table
 tomogram_id and group (config/tomograms.tsv has them).
 
 Examples:
-  segnet quantify segmentations/*_labels.mrc -o quantification
-  segnet quantify segmentations/*_labels.mrc --tomograms config/tomograms.tsv --islands ribosome -o quantification
+  segnet quantify seg/*_labels.mrc -o quantification
+  segnet quantify seg/*_labels.mrc --tomograms config/tomograms.tsv --islands ribosome -o quantification
 """
 
 from __future__ import annotations

@@ -20,13 +20,16 @@ _SUMMARISED = {
         "count", "count_per_um3", "clusters", "clustered_share", "mean_cluster_size_particles",
         "mean_nearest_neighbour_nm", "mean_nearest_in_cluster_nm",
     ),
-    "filaments": ("count", "count_per_um3", "length_um_per_um3", "mean_length_nm", "decorated_share", "voxels"),
+    "filaments": (
+        "count", "count_per_um3", "length_um_per_um3", "mean_length_nm", "decorated_share",
+        "voxels",
+    ),
     "sheets": ("area_um2_per_um3", "voxels"),
     "voxels": ("voxels", "voxel_share"),
 }  # fmt: skip
 _TESTED = (
-    "count_per_um3", "length_um_per_um3", "mean_length_nm", "decorated_share", "area_um2_per_um3", "voxel_share",
-    "clustered_share", "mean_cluster_size_particles", "mean_nearest_in_cluster_nm",
+    "count_per_um3", "length_um_per_um3", "mean_length_nm", "decorated_share", "area_um2_per_um3",
+    "voxel_share", "clustered_share", "mean_cluster_size_particles", "mean_nearest_in_cluster_nm",
 )  # fmt: skip
 
 

@@ -214,7 +214,7 @@ def _join_rows(
     other: int,
     diagonal: bool,
 ) -> None:
-    """Join the runs of two rows that touch; roots are the smallest index, so numbering follows reading order."""
+    """Join the runs of two rows that touch; a root is its tree's first run, so numbers follow the rows."""
     j = row_start[other]
     for i in range(row_start[row], row_start[row + 1]):
         while j < row_start[other + 1] and stop[j] < start[i]:

@@ -59,7 +59,7 @@ def plot_abundances(values: Values, path: Path, *, overwrite: bool) -> None:
 
 
 def _prefer_counts(chosen: Values) -> list[str]:
-    """Show objects where they were counted, voxels where not, and both for traced filaments of several classes."""
+    """Show objects where they were counted, and voxels where not."""
     counted = {measure.rsplit(" ", 1)[0] for measure in chosen if measure.endswith(" count")}
     return [
         measure

@@ -46,8 +46,10 @@ def _class_line(name: str, rows: Sequence[Row]) -> str:
     kind, voxels = rows[0]["measured_as"], int(_sum(rows, "voxels"))
     present = sum(row["voxels"] > 0 for row in rows)
     if voxels == 0:
-        return (f"**{name}**: none in any tomogram; the labels hold no voxels of it that are left after "
-            "islands were removed.")
+        return (
+            f"**{name}**: none in any tomogram; the labels hold no voxels of it that are left after "
+            "islands were removed."
+        )
     where = f"in {present} of {_number(len(rows), 'tomogram')}"
     if kind == "voxels":
         return f"**{name}**: {_number(voxels, 'voxel')} {where}."
@@ -64,8 +66,8 @@ def _class_line(name: str, rows: Sequence[Row]) -> str:
         )
     if kind == "particles" and rows[0]["clusters"] != "":
         clustered = sum(row["clustered_share"] * row["count"] for row in rows if row["count"])
-        text += f"; {_number(int(_sum(rows, 'clusters')), 'cluster')} with "
-            f"{clustered / max(count, 1):.0%} of the particles"
+        clusters = _number(int(_sum(rows, "clusters")), "cluster")
+        text += f"; {clusters} with {clustered / max(count, 1):.0%} of the particles"
     return text + "."
 
 

@@ -32,14 +32,14 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "enclosed_volume_nm3", "touches_border",
     ),
     "clusters": (
-        "tomogram_id", "group", "class", "cluster_id", "particles", "x_nm", "y_nm", "z_nm", "radius_of_gyration_nm",
-        "mean_nearest_neighbour_nm",
+        "tomogram_id", "group", "class", "cluster_id", "particles", "x_nm", "y_nm", "z_nm",
+        "radius_of_gyration_nm", "mean_nearest_neighbour_nm",
     ),
     "tomograms": (
         "tomogram_id", "group", "class", "measured_as", "count", "count_per_um3", "voxels", "voxel_share",
         "islands_removed", "total_length_nm", "mean_length_nm", "length_um_per_um3", "mean_curvature_per_um",
-        "decorated_share", "area_nm2", "area_um2_per_um3", "closed_membranes", "enclosed_volume_nm3", "clusters",
-        "clustered_share", "mean_cluster_size_particles", "mean_nearest_neighbour_nm",
+        "decorated_share", "area_nm2", "area_um2_per_um3", "closed_membranes", "enclosed_volume_nm3",
+        "clusters", "clustered_share", "mean_cluster_size_particles", "mean_nearest_neighbour_nm",
         "mean_nearest_in_cluster_nm", "volume_um3", "ignored_share", "voxel_size_nm", "note",
     ),
 }  # fmt: skip

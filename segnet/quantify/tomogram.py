@@ -29,7 +29,7 @@ _SLAB_SLICES = 16
 
 @dataclass(frozen=True)
 class LabelsSource:
-    """A label volume to measure, the tomogram it belongs to, its group, and its voxel size if the header's is wrong."""
+    """A label volume to measure, its tomogram, its group, and its voxel size where the header has none."""
 
     path: Path
     tomogram_id: str

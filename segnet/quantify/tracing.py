@@ -225,7 +225,7 @@ def _trace_next(
     buffer: Any,
     own: int,
 ) -> Any:
-    """Trace from the next free seed; return the seed after it, the points written and the share that is new."""
+    """Trace from the next free seed; return the seed after it, the points written and their new share."""
     while position < seeds.shape[0]:
         seed = seeds[position]
         position += 1
