@@ -117,13 +117,13 @@ class ProposalConfig(Strict):
         description="Weight of the share of voxels on which two networks disagree",
     )
     confusion_weight: float = Field(
-        default=0.25,
+        default=0.1,
         ge=0,
         title="Confusion",
         description="Weight of confusion between two classes that are not background",
     )
     broken_weight: float = Field(
-        default=0.25,
+        default=0.1,
         ge=0,
         title="Broken objects",
         description="Weight of short pieces of filaments and membranes, per voxel of these",

@@ -259,12 +259,13 @@ def _relative(values: NDArray[np.float64], plenty: float) -> NDArray[np.float64]
 def _gain(lost: NDArray[np.float64], gathered: NDArray[np.float64], saturation: float) -> NDArray[np.float64]:
     """Return what each window adds to the expected loss of Dice that is dealt with, summed over classes.
 
-    A class counts in full at first, and as 1 / (1 + saturation · n) after n windows as rich in it as the
-    richest: the integral of that is logarithmic.
+    A class counts in full at first, and as 1 / (1 + saturation · n) once as much of it has been gathered as
+    lies in n average windows: the integral of that is logarithmic. So a window with some of every class goes
+    before one with much of a single class.
     """
-    richest = np.maximum(lost.max(axis=1), 1e-300)[:, np.newaxis] / max(saturation, 1e-9)
+    scale = np.maximum(lost.mean(axis=1), 1e-300)[:, np.newaxis] / max(saturation, 1e-9)
     before = gathered[:, np.newaxis]
-    return (richest * (np.log1p((before + lost) / richest) - np.log1p(before / richest))).sum(axis=0)
+    return (scale * (np.log1p((before + lost) / scale) - np.log1p(before / scale))).sum(axis=0)
 
 
 def _allowed(candidates: Candidates, avoid: Sequence[Region]) -> NDArray[np.bool_]:
