@@ -23,8 +23,8 @@ _TUBULIN_OUTSIDE = range(384, 440)
 _HALF_CORE_ANGSTROM = 15.0
 _DIRECTIONS = 400
 # free energy of putting a side chain into the membrane's middle, kcal/mol (Hessa et al. 2005, Nature 433,
-# 377; rounded). A level above zero lets the many residues of a large protein's membrane domain outweigh the few
-# of a fringe: 0.3 to 0.5 orients five known membrane proteins alike
+# 377; rounded). A level above zero lets the many residues of a large membrane domain outweigh the few of a
+# fringe: 0.3 to 0.5 orients five known membrane proteins alike
 _INSERTION_KCAL = {
     "ALA": 0.1, "ARG": 2.6, "ASN": 2.0, "ASP": 3.5, "CYS": -0.1, "GLN": 2.4, "GLU": 2.7, "GLY": 0.7,
     "HIS": 2.1, "ILE": -0.6, "LEU": -0.6, "LYS": 2.7, "MET": -0.1, "PHE": -0.3, "PRO": 2.2, "SER": 0.8,

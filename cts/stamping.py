@@ -72,32 +72,34 @@ def _weights(fraction: float) -> tuple[np.float32, np.float32, np.float32, np.fl
 
 @numba.njit(cache=True, fastmath=True, inline="always")
 def _evaluate(
-    flat: NDArray[np.float32], row: int, plane: int, u: float, v: float, w: float
+    flat: NDArray[np.float32],
+    row: int,
+    plane: int,
+    position: tuple[float, float, float],
+    along_x: NDArray[np.float32],
 ) -> tuple[np.float32, np.float32]:
-    """Return potential and excluded volume at samples (u, v, w) along x, y, z."""
-    i, j, k = int(u), int(v), int(w)
-    wx, wy, wz = _weights(u - i), _weights(v - j), _weights(w - k)
+    """Return potential and excluded volume at a position in samples along x, y, z.
+
+    ``along_x`` (2, 8) is room for the weights of the eight neighbours in memory: four samples, each a
+    potential (first row; zero in the other) and an excluded volume (second row).
+    """
+    i, j, k = int(position[0]), int(position[1]), int(position[2])
+    wx, wy, wz = _weights(position[0] - i), _weights(position[1] - j), _weights(position[2] - k)
+    for sample in range(4):
+        along_x[0, 2 * sample] = wx[sample]
+        along_x[1, 2 * sample + 1] = wx[sample]
     # unsigned: numba would test every signed index for being negative
     base = np.uintp((k - 1) * plane + (j - 1) * row + 2 * (i - 1))
-    # one accumulator for each of the eight neighbours in memory: the compiler makes one vector of them
-    p0 = p1 = p2 = p3 = np.float32(0)
-    o0 = o1 = o2 = o3 = np.float32(0)
-    for c in range(4):
-        for b in range(4):
-            weight = wz[c] * wy[b]
-            at = base + np.uintp(c * plane + b * row)
-            p0 += weight * flat[at]
-            o0 += weight * flat[at + np.uintp(1)]
-            p1 += weight * flat[at + np.uintp(2)]
-            o1 += weight * flat[at + np.uintp(3)]
-            p2 += weight * flat[at + np.uintp(4)]
-            o2 += weight * flat[at + np.uintp(5)]
-            p3 += weight * flat[at + np.uintp(6)]
-            o3 += weight * flat[at + np.uintp(7)]
-    return (
-        wx[0] * p0 + wx[1] * p1 + wx[2] * p2 + wx[3] * p3,
-        wx[0] * o0 + wx[1] * o1 + wx[2] * o2 + wx[3] * o3,
-    )
+    potential = occupancy = np.float32(0)
+    # the inner loops are unrolled and the outer one, without branches or stores, becomes one vector of eight
+    for neighbour in range(8):
+        line = np.float32(0)
+        for c in range(4):
+            for b in range(4):
+                line += wz[c] * wy[b] * flat[base + np.uintp(c * plane + b * row + neighbour)]
+        potential += along_x[0, neighbour] * line
+        occupancy += along_x[1, neighbour] * line
+    return potential, occupancy
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -130,6 +132,7 @@ def sample_spline(
     # reference = rotationᵀ · position, here in samples
     turn = samples_per_voxel * rotation
     middle = ((nx - 1) / 2, (ny - 1) / 2, (nz - 1) / 2)
+    along_x = np.zeros((2, 8), np.float32)
     for part in range(parts):
         flat = coefficients[part].ravel()
         for z in range(values.shape[2]):
@@ -144,8 +147,7 @@ def sample_spline(
                 begin, end = _clip(v, turn[0, 1], 1.0, ny - 2.001, begin, end)
                 begin, end = _clip(w, turn[0, 2], 1.0, nz - 2.001, begin, end)
                 for x in range(begin, end):
-                    potential, occupancy = _evaluate(
-                        flat, row, plane, u + turn[0, 0] * x, v + turn[0, 1] * x, w + turn[0, 2] * x
-                    )
+                    position = (u + turn[0, 0] * x, v + turn[0, 1] * x, w + turn[0, 2] * x)
+                    potential, occupancy = _evaluate(flat, row, plane, position, along_x)
                     values[0, part, z, y, x] = potential
                     values[1, part, z, y, x] = occupancy
