@@ -72,16 +72,17 @@ def vary(
     if len(chosen) and n > 1:
         partner = (chosen + rng.integers(1, n, len(chosen))) % n
         images[chosen] = match_amplitudes(images[chosen], images[partner])
+    chosen = _chosen(config.noise_share, n, rng)
+    if len(chosen) and config.noise_sd:
+        sd = _column(rng.uniform(0, config.noise_sd, len(chosen)), images)
+        noisy = images[chosen] + sd * _gaussian_noise(images[chosen], rng)
+        images[chosen] = noisy / torch.sqrt(1 + sd**2)
     chosen = _chosen(config.blur_share, n, rng)
     if len(chosen) and config.blur_sigma_px:
         sigma = rng.uniform(0, config.blur_sigma_px, len(chosen))
         images[chosen] = blur(
             images[chosen], torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
         )
-    chosen = _chosen(config.noise_share, n, rng)
-    if len(chosen) and config.noise_sd:
-        sd = _column(rng.uniform(0, config.noise_sd, len(chosen)), images)
-        images[chosen] += sd * _gaussian_noise(images[chosen], rng)
     scale = _column(rng.uniform(1 - config.contrast, 1 + config.contrast, n), images)
     shift = _column(rng.uniform(-config.brightness, config.brightness, n), images)
     return images.mul_(scale).add_(shift), targets

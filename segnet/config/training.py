@@ -201,14 +201,15 @@ class AugmentationConfig(Strict):
         description="Largest shift of grey values either way, in SD",
     )
     noise_share: float = Field(
-        default=0.2, ge=0, le=1, title="Share with noise", description="Share of patches"
+        default=0.4, ge=0, le=1, title="Share with noise", description="Share of patches"
     )
     noise_sd: float = Field(
-        default=0.3,
+        default=1.5,
         ge=0,
-        le=3,
+        le=5,
         title="Noise",
-        description="Largest standard deviation of added Gaussian noise, in SD",
+        description="Largest standard deviation of added Gaussian noise, in SD of the tomogram; the patch is "
+        "then scaled back, as a noisier tomogram would be",
     )
     blur_share: float = Field(default=0.2, ge=0, le=1, title="Share blurred", description="Share of patches")
     blur_sigma_px: float = Field(

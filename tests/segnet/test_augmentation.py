@@ -121,3 +121,13 @@ def test_the_same_generator_gives_the_same_patches():
     twice = [vary(images.clone(), targets, config, np.random.default_rng(4))[0] for _ in range(2)]
     assert torch.equal(*twice)
     assert torch.isfinite(twice[0]).all()
+
+
+def test_added_noise_keeps_the_standard_deviation():
+    config = AugmentationConfig(**(STILL | {"noise_share": 1, "noise_sd": 3, "half_turns": False}))
+    images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    noisy, _ = vary(images.clone(), torch.zeros(8, 64, 64), config, np.random.default_rng(0))
+    np.testing.assert_allclose(noisy.std(dim=(1, 2, 3)), 1, atol=0.03)
+    likeness = [float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in zip(images, noisy, strict=True)]
+    assert min(likeness) < 0.6  # the loudest is mostly noise
+    assert max(likeness) < 0.9999
