@@ -145,7 +145,9 @@ def stamp(
     turn = np.ascontiguousarray(rotation, dtype=np.float64)
     shift = np.asarray(subvoxel_zyx, dtype=np.float64)
     shape = rendered.coefficients.shape[1:4]
-    corner, size = sample_box(shape, OVERSAMPLING, turn, shift)
+    # the corners of the box lie farther from every atom than the margin
+    radius = rendered.radius_angstrom / rendered.pixel_size_angstrom + _MARGIN_PIXELS
+    corner, size = sample_box(shape, OVERSAMPLING, turn, shift, radius)
     values = np.zeros((2, rendered.coefficients.shape[0], *size), dtype=np.float32)
     first = np.array(corner, dtype=np.float64) - shift
     sample_spline(rendered.coefficients, OVERSAMPLING, turn, first, values)

@@ -34,11 +34,12 @@ def sample_box(
     samples_per_voxel: int,
     rotation: NDArray[np.float64],
     subvoxel_zyx: NDArray[np.float64],
+    radius_voxels: float,
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return the corner and size (z, y, x) of the voxels that a rotated grid reaches."""
+    """Return the corner and size (z, y, x) of the voxels that a rotated grid reaches within a radius."""
     # a cubic spline needs one more sample on either side
     half_zyx = ((np.array(grid_shape) - 1) / 2 - 1) / samples_per_voxel
-    reach = (np.abs(rotation) @ half_zyx[::-1])[::-1]
+    reach = np.minimum((np.abs(rotation) @ half_zyx[::-1])[::-1], radius_voxels)
     low = np.ceil(subvoxel_zyx - reach).astype(int).tolist()
     high = np.floor(subvoxel_zyx + reach).astype(int).tolist()
     z, y, x = (last - first + 1 for first, last in zip(low, high, strict=True))
