@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numba
@@ -14,7 +14,7 @@ from skimage.measure import marching_cubes, mesh_surface_area
 
 from segnet.quantify.objects import Objects, Runs, RunsByObject, label_objects
 
-_BRICK = 64
+_BRICK = 32
 _HALO = 4
 _SMOOTHING_VOXELS = 0.8  # takes the stairs off the surface; a sheet of two voxels survives it
 _LEVEL = 0.5
@@ -91,18 +91,25 @@ def sheet_area(
     return total / 2
 
 
-def _bricks(table: Any, start: NDArray[np.int32], stop: NDArray[np.int32]) -> Any:
+def _bricks(
+    table: Any, start: NDArray[np.int32], stop: NDArray[np.int32]
+) -> Iterator[tuple[NDArray[np.int32], Any]]:
     """Yield the corner of each brick that the surface may reach, and the runs near it."""
     first = np.maximum(start - 2, 0)
     counts = -(-(stop + 2 - first) // _BRICK)
-    reach = _HALO + 1
-    for index in product(*(range(n) for n in counts)):
-        corner = first + np.array(index, np.int32) * _BRICK
-        near = (table[:, 0] >= corner[0] - reach) & (table[:, 0] <= corner[0] + _BRICK + reach)
-        near &= (table[:, 1] >= corner[1] - reach) & (table[:, 1] <= corner[1] + _BRICK + reach)
-        near &= (table[:, 3] >= corner[2] - reach) & (table[:, 2] <= corner[2] + _BRICK + reach)
-        if near.any():
-            yield corner, table[near]
+    for i in range(counts[0]):
+        slab = _near(table, first[0] + i * _BRICK, table[:, 0], table[:, 0])
+        for j in range(counts[1]):
+            rows = _near(slab, first[1] + j * _BRICK, slab[:, 1], slab[:, 1])
+            for k in range(counts[2]):
+                chosen = _near(rows, first[2] + k * _BRICK, rows[:, 2], rows[:, 3])
+                if len(chosen):
+                    yield first + np.array((i, j, k), np.int32) * np.int32(_BRICK), chosen
+
+
+def _near(table: Any, corner: int, low: Any, high: Any) -> Any:
+    """Return the runs that come near a brick along one axis."""
+    return table[(high >= corner - _HALO - 1) & (low <= corner + _BRICK + _HALO + 1)]
 
 
 @numba.njit(cache=True)
