@@ -146,7 +146,7 @@ class ProposalConfig(Strict):
         ge=0,
         le=100,
         title="Class saturation",
-        description="How soon further regions of the same class count less; 0: never",
+        description="How soon a class counts less, the more of it is corrected or chosen already; 0: never",
     )
     short_piece_angstrom: float = Field(
         default=600.0,

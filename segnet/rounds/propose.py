@@ -21,7 +21,7 @@ from segnet.rounds.maps import TomogramMaps, measure_tomogram
 from segnet.rounds.pictures import draw_region
 from segnet.rounds.regions import Region, write_regions
 from segnet.rounds.tomograms import TomogramRow, find_tomogram
-from segnet.rounds.windows import WindowGrid, overlap_fractions, window_grid, window_sums
+from segnet.rounds.windows import WindowGrid, box_grid, overlap_fractions, window_grid, window_sums
 from tomoio import ClassTable, LabelClass
 
 THIN_ROLES = ("membrane", "filament")
@@ -46,6 +46,8 @@ class Criteria:
         Expected share of wrong voxels.
     lost_dice
         (class, window): expected loss of each class's Dice that the window accounts for.
+    content
+        (class, window): expected voxels of each class.
     confusion
         Expected share of voxels that are of one class and labelled as another.
     disagreement
@@ -58,6 +60,7 @@ class Criteria:
 
     error: NDArray[np.float64]
     lost_dice: NDArray[np.float64]
+    content: NDArray[np.float64]
     confusion: NDArray[np.float64]
     disagreement: NDArray[np.float64]
     broken: NDArray[np.float64]
@@ -99,9 +102,9 @@ def propose_regions(
     """Rank windows of segmented tomograms and return the best that do not overlap.
 
     A window's score is the weighted sum of four criteria, each divided by its largest value: the expected
-    loss of Dice over the classes (with fewer returns for a class that chosen windows hold already), the
-    disagreement of networks, the confusion of classes and the brokenness of thin objects; times one plus the
-    weighted novelty; times a discount for each window that was chosen from the same tomogram.
+    loss of Dice over the classes (the less for a class, the more of it is in corrected and chosen regions
+    already), the disagreement of networks, the confusion of classes and the brokenness of thin objects; times
+    one plus the weighted novelty; times a discount for each window chosen from the same tomogram.
 
     Parameters
     ----------
@@ -179,6 +182,7 @@ def _measure_windows(
     return Criteria(
         window_sums(maps.error, grid) / voxels,
         window_sums(maps.lost, grid) * weights[:, np.newaxis],
+        window_sums(maps.mass, grid) / 2,
         window_sums(maps.confusion, grid) / voxels,
         window_sums(maps.disagreement, grid) / voxels,
         broken,
@@ -232,17 +236,19 @@ def choose_windows(
     )
     spread = criteria.descriptors.std(axis=0)
     free = _allowed(candidates, avoid)
-    gathered = np.zeros(len(criteria.lost_dice))
-    largest_gain = float(_gain(criteria.lost_dice, gathered, config.class_saturation).max()) or 1.0
+    usual = np.maximum(criteria.content.mean(axis=1), 1e-300)
+    gathered = _corrected_content(candidates, avoid) / usual
+    value = _value_by_class(criteria.lost_dice)
+    largest = float(value.sum(axis=0).max()) or 1.0
     discount = np.ones(len(candidates.owner))
     chosen: list[tuple[int, float]] = []
     while len(chosen) < config.n_regions and free.any():
-        gain = _gain(criteria.lost_dice, gathered, config.class_saturation) / largest_gain
+        gain = (value / (1 + config.class_saturation * gathered)[:, np.newaxis]).sum(axis=0) / largest
         rarity = 1 + config.novelty_weight * novelty(criteria.descriptors, known, spread)
         score = np.where(free, (config.error_weight * gain + fixed) * rarity * discount, -1.0)
         best = int(np.argmax(score))
         chosen.append((best, float(score[best])))
-        gathered += criteria.lost_dice[:, best]
+        gathered += criteria.content[:, best] / usual
         known = np.concatenate([known, criteria.descriptors[[best]]])
         same = candidates.owner == candidates.owner[best]
         discount[same] *= config.repeat_discount
@@ -256,16 +262,23 @@ def _relative(values: NDArray[np.float64], plenty: float) -> NDArray[np.float64]
     return values / max(float(values.max(initial=0.0)), plenty)
 
 
-def _gain(lost: NDArray[np.float64], gathered: NDArray[np.float64], saturation: float) -> NDArray[np.float64]:
-    """Return what each window adds to the expected loss of Dice that is dealt with, summed over classes.
+def _value_by_class(lost: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (class, window) what correcting a window is worth for each class.
 
-    A class counts in full at first, and as 1 / (1 + saturation · n) once as much of it has been gathered as
-    lies in n average windows: the integral of that is logarithmic. So a window with some of every class goes
-    before one with much of a single class.
+    That is the expected loss of Dice, with logarithmic returns above that of the average window: some of
+    every class is worth more than much of a single one.
     """
-    scale = np.maximum(lost.mean(axis=1), 1e-300)[:, np.newaxis] / max(saturation, 1e-9)
-    before = gathered[:, np.newaxis]
-    return (scale * (np.log1p((before + lost) / scale) - np.log1p(before / scale))).sum(axis=0)
+    usual = np.maximum(lost.mean(axis=1), 1e-300)[:, np.newaxis]
+    return usual * np.log1p(lost / usual)
+
+
+def _corrected_content(candidates: Candidates, corrected: Sequence[Region]) -> NDArray[np.float64]:
+    """Return the expected voxels of each class in regions that are corrected already."""
+    total = np.zeros(len(candidates.criteria.content))
+    for region, maps in itertools.product(corrected, candidates.maps):
+        if maps.tomogram.tomogram_id == region.tomogram_id:
+            total += window_sums(maps.mass, box_grid(region.start, region.size, maps.binning))[:, 0] / 2
+    return total
 
 
 def _allowed(candidates: Candidates, avoid: Sequence[Region]) -> NDArray[np.bool_]:

@@ -52,6 +52,13 @@ def window_grid(
     return WindowGrid(starts, (fitted[0], fitted[1], fitted[2]), cube_starts, cube_stops)
 
 
+def box_grid(start: tuple[int, int, int], size: tuple[int, int, int], binning: int) -> WindowGrid:
+    """Return the grid of one window."""
+    low = np.array([start], dtype=np.int64)
+    high = low + np.array(size, dtype=np.int64)
+    return WindowGrid(low, size, low // binning, -(-high // binning))
+
+
 def _axis_starts(length: int, size: int, binning: int, stride_fraction: float) -> NDArray[np.int64]:
     step = max(binning, round(size * stride_fraction / binning) * binning)
     regular = np.arange(0, length - size + 1, step)

@@ -102,6 +102,22 @@ def test_regions_do_not_overlap_and_avoid_what_is_corrected(tmp_path):
         assert not any(shared_voxels(one, other) for other in regions[:number])
 
 
+@pytest.mark.parametrize(("corrected", "expected"), [((0, 0, 0), 6), ((0, 64, 64), 5)])
+def test_a_class_that_is_not_corrected_yet_goes_first(tmp_path, corrected, expected):
+    """Two classes in the same doubt, each in two places, one of which is corrected."""
+    labels, uncertainty = _quiet()
+    labels[0:8, 0:32, 0:32] = labels[16:24, 0:32, 0:32] = 5
+    labels[0:8, 64:96, 64:96] = labels[16:24, 64:96, 64:96] = 6
+    uncertainty[labels > 0] = 0.5
+    row = _write(tmp_path, "a", labels, uncertainty)
+    box = Region("1.1", "old", "a", *corrected, 8, 32, 32)
+    config = SETTINGS.model_copy(update={"novelty_weight": 0.0})
+    first = propose_regions([row], tmp_path / "seg", CLASS_TABLE, "1.2", config, CROP, avoid=[box])[0].region
+    z, y, x = first.start
+    assert expected in labels[z : z + 8, y : y + 32, x : x + 32]
+    assert 11 - expected not in labels[z : z + 8, y : y + 32, x : x + 32]
+
+
 def test_regions_are_spread_over_tomograms(tmp_path):
     labels, uncertainty = _quiet()
     uncertainty[:, :, :] = 0.4
