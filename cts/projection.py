@@ -271,6 +271,12 @@ def back_project(
     return volume
 
 
+def load_kernels() -> None:
+    """Compile the kernels, or load them where they are compiled, so that later timings are their own."""
+    nothing = cut_rows(np.zeros((1, 1, 1), np.float32))
+    back_project(project(nothing, [0.0])[:, 0], [0.0], 1)
+
+
 def back_project_rows(
     images: RowBlocks,
     angles_deg: Sequence[float] | Doubles,

@@ -17,6 +17,9 @@ from cts.optics import flip_phases, frequencies_per_angstrom
 from cts.projection import Doubles, Floats, back_project, back_project_rows, cut_rows, project, rows_per_block
 
 
+_MEMORY_BYTES = 80_000_000  # of tomogram rows worked on at once
+
+
 def angular_weights_rad(angles_deg: Doubles) -> Doubles:
     """Return the angle that each image stands for: half the gaps to its neighbours, whole gaps at the ends.
 
@@ -166,7 +169,7 @@ def reconstruct_rows(
     The first row, and rows of the tomogram (z, rows, x): density in units of the images for one voxel of
     path, centred on the images' centre.
     """
-    together = rows_per_block(images.shape[1]) * numba.get_num_threads()
+    together = _rows_together(images.shape[1], depth * (width or images.shape[2]))
     for start in range(0, images.shape[1], together):
         rows = images[:, start : start + together]
         if config.method == "sirt":
@@ -175,6 +178,13 @@ def reconstruct_rows(
             blocks = cut_rows(filter_images(rows, angles_deg, config))
             for offset, part in back_project_rows(blocks, angles_deg, depth, width):
                 yield start + offset, part
+
+
+def _rows_together(ny: int, voxels_per_row: int) -> int:
+    """Return how many rows to work on at once: a block for each thread, within bounds of memory."""
+    threads = numba.get_num_threads()
+    affordable = _MEMORY_BYTES // (4 * voxels_per_row * threads) // 8 * 8
+    return threads * min(rows_per_block(ny), max(8, affordable))
 
 
 def reconstruct(

@@ -25,7 +25,7 @@ from cts.imaging import (
     recorded_contrast,
     view_specimen,
 )
-from cts.projection import Floats, read_rows
+from cts.projection import Floats, load_kernels, read_rows
 from cts.reconstruction import (
     Exposure,
     correct_image,
@@ -96,6 +96,8 @@ def simulate_tomogram(
     config = resolve(config, generator(seed, tomogram_id, "imaging"))
     shots = plan_series(config, generator(seed, tomogram_id, "series"))
     timings = Timings()
+    with timings.of("load kernels"):
+        load_kernels()
     with timings.of("read"):
         specimen = read_specimen(model_path)
     if config.output.ideal:
