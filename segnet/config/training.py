@@ -232,7 +232,9 @@ class OptimisationConfig(Strict):
         title="Loss",
         description="Cross-entropy, or the sum of it and soft Dice over the classes in the batch",
     )
-    optimiser: Literal["adamw", "adadelta", "sgd"] = Field(default="adamw", title="Optimiser", description="")
+    optimiser: Literal["adamw", "adadelta", "sgd"] = Field(
+        default="adamw", title="Optimiser", description="Rule that changes the weights"
+    )
     learning_rate: float = Field(
         default=3e-3,
         gt=0,

@@ -259,3 +259,14 @@ def test_two_processes_train_the_network_of_one(tmp_path):
     losses = [float(history(tmp_path / name)[0]["loss"]) for name in ("one", "two")]
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
     assert not math.isnan(losses[0])
+
+
+def test_tensorboard_gets_the_history_or_says_what_is_missing(tmp_path, block):
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(ValueError, match="wanted `pip install tensorboard` or false"):
+            run(tmp_path / "a", block, tensorboard=True)
+        return
+    run(tmp_path / "a", block, tensorboard=True)
+    assert list((tmp_path / "a" / "tensorboard").glob("events.*"))
