@@ -134,6 +134,8 @@ def load_tables(pipeline: PipelineConfig) -> Tables:
         read_regions(pipeline.regions),
         read_corrections(pipeline.corrections),
     )
+    for name in (*pipeline.training.merge, *pipeline.training.merge.values()):
+        classes.label_of(name)
     _check_files(pipeline, tables)
     _check_rounds(pipeline, tables)
     return tables

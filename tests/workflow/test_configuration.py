@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from tests.workflow.project import ROOT, TINY, make_project, planned, snakemake, write_config
+from workflow.pipeline_config import load_pipeline, load_tables
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,8 @@ def _changed(path, value):
         ("specimen.structures", "config/none.tsv", "config/none.tsv: no such table"),
         ("synthetic.seeds", {"synthetic_99": 3}, "synthetic_99; wanted one of synthetic_01, "),
         ("training.merge", {"cofilactine": "actin"}, "unknown class 'cofilactine'"),
+        ("rounds.sequence", [{"name": "1.2"}, {"name": "1.1"}], "in rising order"),
+        ("rounds.sequence", [{"name": "1.1", "tomograms": ["none"]}], "tomogram none is not in"),
         (
             "tilt_series",
             {"x": {"stack": "x.mrc", "angles": "x.tlt", "reconstruction": {"thickness_angstrom": 900}}},
@@ -40,22 +43,29 @@ def _changed(path, value):
         ),
     ],
 )
-def test_a_wrong_key_is_one_line_and_status_2(project, key, value, message):
-    write_config(project, _changed(key, value))
+def test_a_wrong_key_is_one_line(project, monkeypatch, key, value, message):
+    monkeypatch.chdir(project)
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        load_tables(load_pipeline(_changed(key, value)))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_key_stops_the_run_with_status_2(project):
+    write_config(project, _changed("training.epoch", 3))
     done = snakemake(project, "--cores", "2")
     assert done.returncode == 2
     [line] = [line for line in done.stdout.splitlines() if "error" in line]
-    assert message in line
+    assert line.startswith("snakemake: error: configuration: training.epoch: unknown key")
     assert not (project / "results").exists()
 
 
-def test_an_unknown_class_in_structures_is_named(project):
-    write_config(project, _changed("specimen.structures", "config/wrong.tsv"))
+def test_an_unknown_class_in_structures_is_named(project, monkeypatch):
+    monkeypatch.chdir(project)
     text = (project / "config" / "structures.tsv").read_text().replace("\tribosome", "\tribosom")
     (project / "config" / "wrong.tsv").write_text(text)
-    done = snakemake(project, "--cores", "2")
-    assert done.returncode == 2
-    assert "unknown class 'ribosom'" in done.stdout
+    with pytest.raises(ValueError, match="unknown class 'ribosom'"):
+        load_tables(load_pipeline(_changed("specimen.structures", "config/wrong.tsv")))
 
 
 def test_the_default_and_the_paper_scale_plan(tmp_path):

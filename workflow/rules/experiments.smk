@@ -105,6 +105,8 @@ use rule block as dose_block with:
         "logs/experiments/dose/block/{network}.log",
     benchmark:
         "logs/benchmarks/experiments/dose/block/{network}.tsv"
+    message:
+        "Normalising and concatenating the tomograms for the network {wildcards.network}"
     params:
         config=pipeline.blocks.model_dump(mode="json"),
         names=lambda wildcards: [
