@@ -29,6 +29,8 @@ _ATTEMPTS = {
     ("distractor", "large"): 2400,
     ("distractor", "small"): 4800,
 }
+# the table's distractors serve as small targets too
+_SMALL_TARGETS = ["nucleosome", "hsp90", "antibody"]
 _FILAMENTS = {"microtubule": 4, "actin": 25, "cofilactin": 15}
 _STEPS = ("load", "render", "membranes", "filaments", "particles", "ice", "labels", "write")
 
@@ -37,8 +39,13 @@ def recipe(structures: Path, pixel_size_angstrom: float, shape: tuple[int, int, 
     """Return the paper's recipe; attempts and membranes in proportion to the volume."""
     share = shape[0] * shape[1] * shape[2] / _RECIPE_VOXELS
     layers = [
-        {"name": f"{size}_{role}s", "role": role, "size": size, "attempts": max(1, round(count * share))}
+        {"name": f"{size}_{role}s", "attempts": max(1, round(count * share))}
         | ({"draw": 5} if role == "distractor" else {})
+        | (
+            {"structures": _SMALL_TARGETS}
+            if (role, size) == ("target", "small")
+            else {"role": role, "size": size}
+        )
         for (role, size), count in _ATTEMPTS.items()
     ]
     return {

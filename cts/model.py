@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from cts import canvas
 from cts.config.specimen import SpecimenConfig
-from cts.config.structures import StructureRow, read_structure_table
+from cts.config.structures import DownloadConfig, StructureRow, read_structure_table
 from cts.potential import RenderedStructure, render
 from cts.specimen import (
     SpecimenModel,
@@ -21,7 +21,8 @@ from cts.specimen import (
     draw_configuration,
     filament_structures,
 )
-from cts.structures import load_structures
+from cts.structure import Structure
+from cts.structures import load_structures, sources_of
 from cts.timings import Timings
 from cts.truth import filament_table, particle_table, write_star
 from tomoio import ClassTable, write_labels, write_manifest, write_volume
@@ -43,6 +44,7 @@ def model_specimen(
     seed: int,
     tomogram_id: str,
     store: Path | None = None,
+    download: DownloadConfig | None = None,
     overwrite: bool = False,
 ) -> None:
     """Build a specimen and write ``model.mrc``, ``atlas.mrc``, ``instances.mrc``, lists and a manifest.
@@ -58,7 +60,9 @@ def model_specimen(
     seed, tomogram_id
         Together they fix every random number.
     store
-        Folder of downloaded structures.
+        Folder that keeps downloaded and parsed structures.
+    download
+        Where ``pdb:`` structures come from.
     overwrite
         Replace files that exist.
 
@@ -76,7 +80,10 @@ def model_specimen(
     chosen = choose_species(drawn, list(rows.values()), rng)
     used = [item.row for item in chosen] + [rows[name] for name in filament_structures(drawn)]
     _announce_compilation()
-    rendered = _render_all({row.structure_id: row for row in used}, drawn.pixel_size_angstrom, store, timings)
+    with timings.of("load"):
+        structures = load_structures({row.structure_id: row for row in used}.values(), store, download)
+    with timings.of("render"):
+        rendered = _render_all(structures, drawn.pixel_size_angstrom)
     specimen = build_specimen(
         drawn, chosen, rows, rendered, classes, seed=seed, tomogram_id=tomogram_id, timings=timings
     )
@@ -87,7 +94,7 @@ def model_specimen(
         verb="cts model",
         configuration=drawn.model_dump(mode="json"),
         seed=seed,
-        inputs=[config.structures],
+        inputs=[config.structures, *_files(used)],
         timings_s=timings,
         results={"tomogram_id": tomogram_id, **specimen.statistics},
         overwrite=overwrite,
@@ -109,15 +116,18 @@ def _refuse_existing(output_dir: Path, config: SpecimenConfig, overwrite: bool) 
 
 
 def _render_all(
-    rows: Mapping[str, StructureRow], pixel_size_angstrom: float, store: Path | None, timings: Timings
+    structures: Mapping[str, tuple[Structure, ...]], pixel_size_angstrom: float
 ) -> dict[str, tuple[RenderedStructure, ...]]:
-    with timings.of("load"):
-        structures = load_structures(rows.values(), store)
-    with timings.of("render"):
-        return {
-            name: tuple(render(conformer, pixel_size_angstrom) for conformer in conformers)
-            for name, conformers in _progress(structures.items(), "rendering structures")
-        }
+    return {
+        name: tuple(render(conformer, pixel_size_angstrom) for conformer in conformers)
+        for name, conformers in _progress(structures.items(), "rendering structures")
+    }
+
+
+def _files(rows: Iterable[StructureRow]) -> list[str]:
+    """Return the structure files that rows name, each once."""
+    sources = (source for row in rows for source in sources_of(row))
+    return sorted({source.removeprefix("file:") for source in sources if source.startswith("file:")})
 
 
 def _progress(items: Iterable[Item], what: str) -> Iterable[Item]:

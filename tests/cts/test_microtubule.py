@@ -1,0 +1,88 @@
+"""Simulated microtubules against real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import shift
+from scipy.spatial.transform import Rotation
+
+from cts.canvas import Canvas
+from cts.config.structures import read_structure_table
+from cts.library import BUILTIN
+from cts.placement import Pose, add_poses, make_body
+from cts.potential import render
+from cts.specimen import make_repeat
+from tomoio import read_class_table
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared" / "data" / "microtubules"
+PIXEL = 10.52
+# how far the tubes lean in x from slice to slice of y, and where they stand in the middle (z, x), voxels:
+# found by maximising the contrast of the sheared mean, and of a ring
+LEAN = {13: (-0.3125, (17.5, 51.5)), 14: (-0.2875, (23.0, 46.0))}
+
+
+def _wall_radius_angstrom(section, centre, radii_angstrom):
+    """Return the mean radius of a wall in a cross-section, weighted by its contrast over what is inside."""
+    z, x = np.indices(section.shape)
+    radius = np.hypot(z - centre[0], x - centre[1]) * PIXEL
+    profile = np.array([section[np.abs(radius - r) < PIXEL / 2].mean() for r in radii_angstrom])
+    weight = np.maximum(profile - 0.3 * profile.max(), 0)
+    return float((weight * radii_angstrom).sum() / weight.sum())
+
+
+def _real_section(protofilaments):
+    tifffile = pytest.importorskip("tifffile")
+    path = REAL / f"{protofilaments}pf_MT.tif"
+    if not path.is_file():
+        pytest.skip(f"no {path.name}")
+    volume = tifffile.imread(path).astype(np.float32)
+    lean, centre = LEAN[protofilaments]
+    middle = volume.shape[1] / 2
+    slices = [
+        shift(volume[:, y], (0, -(y - middle) * lean), order=1, mode="nearest")
+        for y in range(volume.shape[1])
+    ]
+    section = np.mean(slices, axis=0)
+    return section - np.median(section), centre
+
+
+def _simulated_section(protofilaments):
+    classes = read_class_table(ROOT / "config" / "classes.tsv")
+    rows = {
+        row.structure_id: row for row in read_structure_table(ROOT / "config" / "structures.tsv", classes)
+    }
+    body = make_body(render(BUILTIN["tubulin_dimer"](), PIXEL))
+    repeat = make_repeat(rows["microtubule"], (body,), protofilaments)
+    canvas = Canvas((44, 60, 60), PIXEL, (False, False, False))
+    along_y = Rotation.from_euler("x", -90, degrees=True).as_matrix()
+    centre = np.array([21.5, 29.5, 29.5])
+    poses = []
+    for unit in range(-5, 6):
+        frame = along_y @ Rotation.from_euler("z", repeat.twist_deg * unit, degrees=True).as_matrix()
+        for turn, place in zip(repeat.rotations, repeat.positions_angstrom, strict=True):
+            offset = frame @ place + along_y @ [0, 0, unit * repeat.rise_angstrom]
+            poses.append(Pose(body, centre + offset[::-1] / PIXEL, frame @ turn))
+    assert add_poses(canvas, poses, 1.0) == 1
+    return canvas.potential[:, 15:45].mean(axis=1), centre[[0, 2]]
+
+
+@pytest.mark.parametrize("protofilaments", [13, 14])
+def test_walls_are_where_those_of_real_microtubules_are(protofilaments):
+    radii = np.arange(60.0, 160.0, PIXEL / 2)
+    simulated = _wall_radius_angstrom(*_simulated_section(protofilaments), radii)
+    real = _wall_radius_angstrom(*_real_section(protofilaments), radii)
+    # the missing wedge draws the real one out along z by some per cent
+    assert simulated == pytest.approx(real, rel=0.06)
+
+
+def test_the_section_shows_as_many_protofilaments():
+    section, centre = _simulated_section(13)
+    z, x = np.indices(section.shape)
+    ring = np.abs(np.hypot(z - centre[0], x - centre[1]) * PIXEL - 106) < 12
+    angle = np.arctan2(z - centre[0], x - centre[1])[ring]
+    powers = [abs((section[ring] * np.exp(-1j * order * angle)).sum()) for order in range(5, 20)]
+    assert int(np.argmax(powers)) + 5 == 13
