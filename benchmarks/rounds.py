@@ -121,7 +121,7 @@ class Plan:
 
     seeds: tuple[int, ...] = (1, 2, 3)
     rounds: int = 3
-    regions_a_round: int = 2
+    regions_a_round: int = 4
     region_voxels: tuple[int, int, int] = (8, 64, 64)
     source_shape: tuple[int, int, int] = (40, 160, 160)
     target_shape: tuple[int, int, int] = (60, 192, 192)
@@ -133,7 +133,7 @@ class Plan:
     threads: int = 2
 
 
-QUICK = Plan(seeds=(1,), rounds=2, targets=2, tests=1, steps=300, max_minutes=0, threads=1)
+QUICK = Plan(seeds=(1,), rounds=2, regions_a_round=2, targets=2, tests=1, steps=900, max_minutes=0, threads=1)
 
 
 def main() -> None:
