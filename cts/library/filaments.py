@@ -38,8 +38,9 @@ def cofilactin() -> Structure:
     """Return the subunit of a filament that cofilin decorates: an actin and a cofilin, two submodels.
 
     To be repeated by -162 degrees and 27.5 Å (Galkin et al. 2011, PDB 3J0S: cofilin turns each subunit so
-    that the crossover shortens from 36 to 27 nm). Cofilin, 18.5 kDa and 3.5 nm across, lies 37 Å from the
-    axis in the cleft between two neighbours of one strand, towards the barbed end of the subunit.
+    that the crossover shortens from 36 to 27 nm). Cofilin, 18.5 kDa and 3.5 nm across, lies 38 Å from the
+    axis in the cleft between two neighbours of one strand, towards the barbed end of the subunit: its centre
+    was measured on a molecular-dynamics model of a decorated filament (Hocky et al., CofilinSevering).
     """
     cofilin = ball(cylindrical(38, -20, -29), 17.5)
     return build(
