@@ -16,7 +16,6 @@ from cts.dose import exposure_filter
 from cts.optics import flip_phases, frequencies_per_angstrom
 from cts.projection import Doubles, Floats, back_project, back_project_rows, cut_rows, project, rows_per_block
 
-
 _MEMORY_BYTES = 80_000_000  # of tomogram rows worked on at once
 
 
