@@ -25,6 +25,6 @@ def model(tmp_path_factory, block, validation_block) -> Path:
     from segnet.train import train
 
     folder = tmp_path_factory.mktemp("model") / "model"
-    config = small_training(epochs=2, steps_per_epoch=40, panels=True)
+    config = small_training(epochs=2, steps_per_epoch=40, panels=True, augmentation={"noise_share": 0})
     train(config, [block], folder, classes=CLASSES, validation=[validation_block], seed=0)
     return folder

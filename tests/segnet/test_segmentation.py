@@ -66,7 +66,11 @@ def test_labels_come_back_on_the_grid_of_another_pixel_size(tmp_path, model, pix
     found = read_labels(path)
     assert found.data.shape == grey.shape
     assert (found.pixel_size_angstrom, found.origin_angstrom) == (pixel_size, (1, 2, 3))
-    assert dice(found.data, truth, 5) > 0.7
+    agreement = dice(found.data, truth, 5)
+    assert agreement > 0.5  # pixels that large hold less than those that the network knows
+    for axis in range(3):  # and the labels lie where they belong
+        for shift in (-2, 2):
+            assert dice(found.data, np.roll(truth, shift, axis), 5) < agreement
     np.testing.assert_array_equal(found.data, segnet.segment(grey, pixel_size, model, EXACT))
 
 
