@@ -168,7 +168,16 @@ class Training:
         """Text that differs where a checkpoint would not fit: configuration, data, seed."""
         data = [part.description["sha256"] + part.description["labels_sha256"] for part in self.parts]
         limits = {"epochs": self.config.epochs, "steps_per_epoch": self.steps_per_epoch}
-        ignored = {"max_minutes", "checkpoint_minutes", "panels", "tensorboard", "licence"}
+        # what only changes when or where it runs, or what is written beside the weights
+        ignored = {
+            "max_minutes",
+            "checkpoint_minutes",
+            "threads",
+            "device",
+            "panels",
+            "tensorboard",
+            "licence",
+        }
         settings = self.config.model_dump(mode="json", exclude=ignored)
         return json.dumps({"seed": self.seed, **limits, **settings, "data": data}, indent=0)
 
