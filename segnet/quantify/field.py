@@ -100,7 +100,7 @@ def coarse_counts(runs: Runs, factor: int) -> NDArray[np.uint8]:
     return counts
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _add_runs(counts: Any, rows: Any, start: Any, stop: Any, ny: int, factor: int) -> None:
     for i in range(rows.size):
         z, y = (rows[i] // ny) // factor, (rows[i] % ny) // factor
@@ -115,7 +115,7 @@ def _labelled_bricks(runs: Runs, factor: int, reach: int, shape: tuple[int, ...]
     return np.argwhere(flags) * _BRICK
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _flag_bricks(
     flags: Any, rows: Any, start: Any, stop: Any, ny: int, factor: int, reach: int, brick: int
 ) -> None:
@@ -153,7 +153,7 @@ def _lumen(wall: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     return inside
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _enclosed(wall: Any, reach: int, lines: Any, norm: Any, wanted: int) -> Any:
     inside = np.zeros(wall.shape, np.bool_)
     nz, ny, nx = wall.shape
@@ -176,7 +176,7 @@ def _enclosed(wall: Any, reach: int, lines: Any, norm: Any, wanted: int) -> Any:
     return inside
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _steps_to_wall(wall: Any, z: int, y: int, x: int, dz: int, dy: int, dx: int, reach: int) -> int:
     """Return the steps to the wall; the end of the block, which is a face of the volume, counts as wall."""
     nz, ny, nx = wall.shape
@@ -209,7 +209,7 @@ def _bricks_with_rim(field: Field) -> Iterator[tuple[NDArray[np.uint8], NDArray[
         yield np.pad(block, pad), low
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _ridge_points(block: Any, minimum: int) -> Any:
     nz, ny, nx = block.shape
     points = np.empty((block.size, 3), np.int64)

@@ -194,7 +194,7 @@ def _redraw_end(path: Path, counts: NDArray[np.uint8], half: float, radius: floa
     return np.concatenate([end[np.newaxis], path])
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _section(counts: Any, p: Any, d: Any, radius: float) -> float:
     """Mean labelled share of a disc across the filament."""
     u, v = normal_plane(d)

@@ -83,13 +83,13 @@ class InstanceMap:
         return ids
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _set_runs(ids: Any, first: Any, chosen: Any, values: Any) -> None:
     for i in chosen:
         ids[first[i] : first[i + 1]] = values[i]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _set_voxels(ids: Any, first: Any, chosen: Any, values: Any) -> None:
     n = 0
     for i in chosen:
@@ -98,7 +98,7 @@ def _set_voxels(ids: Any, first: Any, chosen: Any, values: Any) -> None:
         n += length
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _set_painted(
     ids: Any, first: Any, chosen: Any, rows: Any, start: Any, ny: int, painted: Any, factor: int, table: Any
 ) -> None:
@@ -108,7 +108,7 @@ def _set_painted(
             ids[first[i] + k] = table[painted[z, y, (start[i] + k) // factor]]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _draw_slice(image: Any, row_start: Any, start: Any, first: Any, ids: Any, first_row: int) -> None:
     for y in range(image.shape[0]):
         for i in range(row_start[first_row + y], row_start[first_row + y + 1]):

@@ -112,7 +112,7 @@ def _near(table: Any, corner: int, low: Any, high: Any) -> Any:
     return table[(high >= corner - _HALO - 1) & (low <= corner + _BRICK + _HALO + 1)]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _fill_clipped(mask: Any, table: Any, corner: Any) -> None:
     """As `fill_runs`, leaving out what lies outside the mask."""
     nz, ny, nx = mask.shape
@@ -150,7 +150,7 @@ def _gaps(table: Any, start: NDArray[np.int64], stop: NDArray[np.int64]) -> Runs
     return Runs(shape, row_start, first, last, np.ones(first.size, np.uint8))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _complement(row: Any, first: Any, last: Any, rows: int, nx: int) -> Any:
     row_start = np.zeros(rows + 1, np.int64)
     out_first = np.empty(rows + row.size, np.int32)

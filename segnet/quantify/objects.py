@@ -100,7 +100,7 @@ def find_runs(
     return Runs(shape, row_start, start, stop, label)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _slab_runs(slab: Any, labels: Any) -> Any:
     nz, ny, nx = slab.shape
     counts = np.zeros(nz * ny, np.int64)
@@ -162,7 +162,7 @@ def near_groups(runs: Runs, reach: float) -> Int:
     return np.asarray(_connect_near(runs.row_start, runs.start, runs.stop, reach, *runs.shape[:2]))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _root(parent: Any, i: int) -> int:
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -170,7 +170,7 @@ def _root(parent: Any, i: int) -> int:
     return i
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _connect(row_start: Any, start: Any, stop: Any, label: Any, full: Any, nz: int, ny: int) -> Any:
     parent = np.arange(start.size).astype(np.int32)
     for z in range(nz):
@@ -187,7 +187,7 @@ def _connect(row_start: Any, start: Any, stop: Any, label: Any, full: Any, nz: i
     return _numbered(parent)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _numbered(parent: Any) -> Any:
     """Number the trees 0, 1, … in the order of their first run."""
     component = np.empty(parent.size, np.int32)
@@ -202,7 +202,7 @@ def _numbered(parent: Any) -> Any:
     return component
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _join_rows(
     parent: Any,
     row_start: Any,
@@ -229,7 +229,7 @@ def _join_rows(
             k += 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _connect_near(row_start: Any, start: Any, stop: Any, reach: float, nz: int, ny: int) -> Any:
     parent = np.arange(start.size).astype(np.int32)
     far = int(reach)
@@ -247,7 +247,7 @@ def _connect_near(row_start: Any, start: Any, stop: Any, reach: float, nz: int, 
     return _numbered(parent)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _join_near_rows(
     parent: Any, row_start: Any, start: Any, stop: Any, row: int, other: int, reach: int
 ) -> None:
@@ -262,7 +262,7 @@ def _join_near_rows(
             k += 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _measure(rows: Any, start: Any, stop: Any, label: Any, component: Any, count: int, ny: int) -> Any:
     labels = np.zeros(count, np.uint8)
     voxels = np.zeros(count, np.int64)
@@ -330,7 +330,7 @@ class RunsByObject:
         return mask
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def fill_runs(mask: Any, table: Any, corner: Any) -> None:
     """Set the voxels of runs (n, 4: z, y, start, stop) in a mask whose first voxel is ``corner``."""
     for i in range(table.shape[0]):

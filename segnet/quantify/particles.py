@@ -150,7 +150,7 @@ def _closed(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     return np.asarray(closed[(slice(margin, -margin),) * 3] | mask)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _along_runs(parts: Any, table: Any, corner: Any, total: int) -> Any:
     values = np.empty(total, np.int32)
     n = 0
@@ -161,7 +161,7 @@ def _along_runs(parts: Any, table: Any, corner: Any, total: int) -> Any:
     return values
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _store(of_voxel: Any, first: Any, index: Any, values: Any) -> None:
     n = 0
     for i in index:
@@ -178,7 +178,7 @@ def _measure(
     return sums / voxels.reshape(-1, 1), voxels, border
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _moments(rows: Any, start: Any, stop: Any, of_voxel: Any, count: int, nz: int, ny: int, nx: int) -> Any:
     sums = np.zeros((count, 3))
     voxels = np.zeros(count, np.int64)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ from tomoio.labels import as_labels
 
 _logger = logging.getLogger(__name__)
 _SLAB_SLICES = 16
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ class _Clock:
         yield
         self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
 
+    def run(self, step: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call a function and record how long it took."""
+        with self(step):
+            return function(*arguments, **options)
+
 
 def measure_tomogram(
     source: LabelsSource, config: QuantificationConfig, classes: ClassTable, *, progress: bool = False
@@ -113,22 +121,35 @@ def measure_tomogram(
         minimum = _minimum_voxels(config, classes)
         kept_runs, objects = without_islands(runs, labelled, minimum)
         by_object = RunsByObject(kept_runs, objects)
-    particles = {}
-    for entry in config.particles:
-        with clock(f"particles {entry.class_name}"):
-            label = classes.label_of(entry.class_name)
-            particles[entry.class_name] = find_particles(
-                kept_runs, objects, label, entry, voxel_nm, int(minimum[label])
-            )
-    filaments = {}
-    for kind in config.filaments:
-        with clock(f"filaments {kind.name}"):
+    # threads share the runs; the kernels let go of the interpreter, and no result depends on the order
+    with ThreadPoolExecutor(_THREADS) as pool:
+
+        def start(step: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Future[Any]:
+            return pool.submit(clock.run, step, function, *arguments, **options)
+
+        filament_jobs = {}
+        for kind in reversed(config.filaments):
             labels = {name: classes.label_of(name) for name in kind.class_names}
-            filaments[kind.name] = find_filaments(kept_runs, labels, kind, voxel_nm, progress=progress)
-    membranes = {}
-    for name in config.membranes:
-        with clock(f"membranes {name}"):
-            membranes[name] = find_membranes(kept_runs, objects, by_object, classes.label_of(name))
+            options = {"progress": progress}
+            filament_jobs[kind.name] = start(
+                f"filaments {kind.name}", find_filaments, kept_runs, labels, kind, voxel_nm, **options
+            )
+        membrane_jobs = {
+            name: start(
+                f"membranes {name}", find_membranes, kept_runs, objects, by_object, classes.label_of(name)
+            )
+            for name in config.membranes
+        }
+        particle_jobs = {}
+        for entry in config.particles:
+            label = classes.label_of(entry.class_name)
+            arguments = (kept_runs, objects, label, entry, voxel_nm, int(minimum[label]))
+            particle_jobs[entry.class_name] = start(
+                f"particles {entry.class_name}", find_particles, *arguments
+            )
+        particles = {name: job.result() for name, job in particle_jobs.items()}
+        filaments = {kind.name: filament_jobs[kind.name].result() for kind in config.filaments}
+        membranes = {name: job.result() for name, job in membrane_jobs.items()}
     with clock("clusters"):
         clusterings = {
             name: cluster_particles(particles[name].centre * voxel_nm, config.clusters)

@@ -85,7 +85,7 @@ def hemisphere(count: int) -> NDArray[np.float64]:
     return np.stack([z, flat * np.sin(azimuth), flat * np.cos(azimuth)], axis=1)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def sample(values: Any, z: float, y: float, x: float) -> float:
     """Interpolate linearly; 0 beyond the outer faces, constant over the outer half voxel."""
     nz, ny, nx = values.shape
@@ -102,7 +102,7 @@ def sample(values: Any, z: float, y: float, x: float) -> float:
     return near * (1 - fz) + far * fz
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _along(values: Any, p: Any, d: Any, first: float, last: float, count: int) -> float:
     """Mean of the field on a line from ``p``."""
     total = 0.0
@@ -112,7 +112,7 @@ def _along(values: Any, p: Any, d: Any, first: float, last: float, count: int) -
     return total / count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def normal_plane(d: Any) -> Any:
     """Return two unit vectors at right angles to ``d`` and to each other."""
     a = np.zeros(3)
@@ -122,7 +122,7 @@ def normal_plane(d: Any) -> Any:
     return u, np.cross(d, u)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _centred(values: Any, p: Any, d: Any, radius: float) -> Any:
     """Move a point towards the middle of the ridge, in the plane across the path."""
     u, v = normal_plane(d)
@@ -148,7 +148,7 @@ def _centred(values: Any, p: Any, d: Any, radius: float) -> Any:
     return p + shift
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _best_heading(values: Any, p: Any, d: Any, radius: float) -> Any:
     """Return the direction within a cone around ``d`` with the most field ahead."""
     u, v = normal_plane(d)
@@ -166,7 +166,7 @@ def _best_heading(values: Any, p: Any, d: Any, radius: float) -> Any:
     return best
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _owner(claimed: Any, p: Any) -> int:
     z, y, x = int(np.floor(p[0] + 0.5)), int(np.floor(p[1] + 0.5)), int(np.floor(p[2] + 0.5))
     if z < 0 or y < 0 or x < 0 or z >= claimed.shape[0] or y >= claimed.shape[1] or x >= claimed.shape[2]:
@@ -174,7 +174,7 @@ def _owner(claimed: Any, p: Any) -> int:
     return claimed[z, y, x]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _follow(
     values: Any, claimed: Any, start: Any, heading: Any, level: float, radius: float, out: Any
 ) -> int:
@@ -204,7 +204,7 @@ def _follow(
     return n - in_other
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _to_half_level(values: Any, p: Any, q: Any, level: float, out: Any, n: int) -> int:
     """Add the point between ``p`` and ``q`` where the field crosses ``level``."""
     a, b = sample(values, p[0], p[1], p[2]), sample(values, q[0], q[1], q[2])
@@ -214,7 +214,7 @@ def _to_half_level(values: Any, p: Any, q: Any, level: float, out: Any, n: int) 
     return 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _trace_next(
     values: Any,
     claimed: Any,
@@ -255,7 +255,7 @@ def _trace_next(
     return position, n, new / n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _course(path: Any, n: int, radius: float) -> Any:
     """Direction at the last of ``n`` points, over a few radii."""
     first = max(0, n - 1 - round(_HEADING / _STEP))
@@ -263,7 +263,7 @@ def _course(path: Any, n: int, radius: float) -> Any:
     return d / max(np.sqrt((d**2).sum()), 1e-9)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def claim(claimed: Any, path: Any, reach: float, own: int) -> None:
     """Mark the free grid points within ``reach`` of a path."""
     r = int(np.ceil(reach))
