@@ -60,11 +60,10 @@ class FreeRoom:
         if not len(candidates):
             return np.empty((0, 3), np.int64)
         chosen = candidates[rng.integers(len(candidates), size=count)]
-        coarse = np.stack(np.unravel_index(chosen, self._coarse_shape), axis=1)
-        positions = coarse * self._factor
-        if self._factor > 1:
-            positions += rng.integers(self._factor, size=positions.shape)
-        return np.minimum(positions, np.array(self._canvas.shape) - 1)
+        within = rng.integers(self._factor**3, size=count)
+        positions = np.empty((count, 3), np.int64)
+        _voxels(chosen, within, self._factor, self._coarse_shape, self._canvas.shape, positions)
+        return positions
 
     def _candidates_for(self, core_radius_voxels: float, where: str) -> NDArray[np.int64]:
         # a coarse voxel less than the radius: the distance is to centres of coarse voxels
@@ -75,6 +74,18 @@ class FreeRoom:
                 possible &= self._compartments == (1 if where == "vesicle" else 0)
             self._candidates[level, where] = np.flatnonzero(possible)
         return self._candidates[level, where]
+
+
+@njit(cache=True)
+def _voxels(chosen, within, factor, coarse_shape, shape, positions):  # type: ignore[no-untyped-def]
+    """Write the voxels (z, y, x) with numbers ``within`` in coarse voxels with flat indices ``chosen``."""
+    for i in range(len(chosen)):
+        coarse, fine = chosen[i], within[i]
+        for axis in (2, 1, 0):
+            position = (coarse % coarse_shape[axis]) * factor + fine % factor
+            positions[i, axis] = min(position, shape[axis] - 1)
+            coarse //= coarse_shape[axis]
+            fine //= factor
 
 
 @njit(cache=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from cts.canvas import FREE, Canvas
 from cts.potential import RenderedStructure, stamp
@@ -147,8 +146,15 @@ def _core_radius(filled: NDArray[np.bool_], centre: NDArray[np.int64]) -> float:
 
 def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
     """Return a rotation matrix drawn uniformly from all rotations."""
-    quaternion = rng.standard_normal(4)
-    return np.asarray(Rotation.from_quat(quaternion).as_matrix())
+    w, x, y, z = rng.standard_normal(4)
+    s = 2 / (w * w + x * x + y * y + z * z)
+    return np.array(
+        [
+            [1 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y)],
+            [s * (x * y + w * z), 1 - s * (x * x + z * z), s * (y * z - w * x)],
+            [s * (x * z - w * y), s * (y * z + w * x), 1 - s * (x * x + y * y)],
+        ]
+    )
 
 
 @dataclass(frozen=True)

@@ -216,6 +216,9 @@ def test_bundles_are_parallel_and_clusters_close():
 
 def test_random_rotations_are_uniform():
     rng = np.random.default_rng(5)
+    rotation = random_rotation(rng)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(rotation) == pytest.approx(1)
     turned = np.array([random_rotation(rng)[:, 2] for _ in range(4000)])
     # heights of uniform directions are uniform on -1..1
     np.testing.assert_allclose(turned.mean(axis=0), 0, atol=0.04)
