@@ -23,6 +23,7 @@ from cts.resample import align_image, bin_image
 from tests.cts.test_optics import DATA
 from tests.cts.test_reconstruction import astra_back_projection
 from tomoio import read_manifest, read_volume, write_stack
+from tomoio.command import run_command_line
 
 REAL = DATA / "empiar10499"
 ANGLES = np.arange(-60, 61, 4.0)
@@ -175,6 +176,25 @@ def test_imod_engine_shows_errors_and_absence(series, monkeypatch):
     with pytest.raises(ValueError, match="ERROR: TILT - no tilt angles"):
         reconstruct_tilt_series(folder / "series.mrc", folder / "series.tlt", config, folder / "imod.mrc")
     assert not (folder / "imod.mrc").exists()
+
+
+def test_command_reconstructs_prints_the_correlation_and_refuses(series, capsys):
+    _, folder = series
+    command = ["reconstruct", str(folder / "series.mrc"), "--angles", str(folder / "series.tlt"), "-o"]
+    command += [str(folder / "t.mrc"), "--thickness-angstrom", "200", "--method", "sirt", "--iterations", "2"]
+    assert run_command_line("cts", "", "cts", ("reconstruct",), [*command, "--fsc"]) == 0
+    assert capsys.readouterr().out.startswith("resolution_angstrom\tfsc\n")
+    assert read_manifest(folder / "t.manifest.json")["configuration"]["method"] == "sirt"
+    for extra, said in (
+        ([], "exists already"),
+        (["--overwrite", "--thickness-angstrom", "-5"], "thickness_angstrom: Input should be greater than 0"),
+        (["--overwrite", "--ctf", "nowhere.txt"], "nowhere.txt: no such file; wanted defocus values"),
+        (["--overwrite", "--dose-weight"], "no exposure for the image at -60"),
+    ):
+        assert run_command_line("cts", "", "cts", ("reconstruct",), [*command, *extra]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
 
 
 real_data = pytest.mark.skipif(not REAL.is_dir(), reason="no real tilt series (shared/data/empiar10499)")

@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import starfile
+from scipy.ndimage import gaussian_filter
 
 from cts.alignment import read_alignment, with_ctf
 from cts.config.imaging import SimulationConfig, StackReconstructionConfig
@@ -281,6 +283,57 @@ def test_phase_flipping_within_simulate_helps(model_dir, tmp_path):
         folder = _simulate(model_dir, tmp_path / correction, options)
         scores.append(_correlation(_model(), read_volume(folder / "tomogram.mrc").data))
     assert scores[1] < scores[0] < 0
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_right_handed_helix_is_right_handed_after_simulation(tmp_path, axis):
+    """A helix along y or x; its mirror images would fit as well if the hand were lost."""
+    n, t = 48, np.linspace(-2 * np.pi, 2 * np.pi, 3000)
+    along, first, second = axis, (axis + 2) % 3, (axis + 1) % 3  # cyclic in (z, y, x): right-handed
+    points = np.empty((3, t.size))
+    points[along], points[first], points[second] = 20 * t / (2 * np.pi), 11 * np.cos(t), 11 * np.sin(t)
+    volume = np.zeros((n, n, n))
+    np.add.at(volume, tuple(np.rint(points + (n - 1) / 2).astype(int)), 1)
+    volume = gaussian_filter(volume, 1.6).astype(np.float32)
+    write_volume(tmp_path / "model" / "model.mrc", 20 * volume / volume.max(), 10.0)
+    options = {"dose": {"total_e_per_angstrom2": 10000, "radiation_damage": 0}, "optics": {"defocus_um": 2}}
+    tomogram = read_volume(_simulate(tmp_path / "model", tmp_path / "out", options) / "tomogram.mrc").data
+    right = np.corrcoef(tomogram.ravel(), -volume.ravel())[0, 1]
+    left = max(np.corrcoef(tomogram.ravel(), -np.flip(volume, a).ravel())[0, 1] for a in range(3))
+    assert right > 0.4
+    assert left < right - 0.2
+
+
+_MEASURE = """
+import sys
+from pathlib import Path
+from cts.cli import main
+assert main(sys.argv[1:]) == 0
+peak = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+print(int(peak[0].split()[1]) * 1024)  # getrusage would count the parent's memory too
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="peak memory is read from Linux's /proc")
+def test_memory_stays_below_tomogram_and_series_and_half_a_gigabyte(tmp_path):
+    shape = (200, 600, 600)
+    write_volume(tmp_path / "model.mrc", np.full(shape, 4.5, np.float32), 10.0)
+    (tmp_path / "config.yaml").write_text("tilt: {step_deg: 3}")
+    command = [
+        "simulate",
+        str(tmp_path),
+        str(tmp_path / "config.yaml"),
+        "-o",
+        str(tmp_path / "out"),
+        "--seed",
+        "1",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *command], check=True, capture_output=True, text=True
+    )
+    allowed = 4 * np.prod(shape) + 4 * 41 * 600 * 600 + 500e6
+    assert int(done.stdout.split()[-1]) < allowed
 
 
 @pytest.mark.parametrize(
