@@ -25,7 +25,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     bench = Bench(QUICK if arguments.quick else Plan(), arguments.output)
+    bench.check_settings()
     bench.simulate()
     if arguments.only != "figure5":
         report_rounds(bench, [result for seed in bench.plan.seeds for result in run_seed(bench, seed)])
@@ -181,6 +182,19 @@ class Bench:
 
     def truth(self, name: str) -> Path:
         return self.output / "data" / name / "atlas.mrc"
+
+    def check_settings(self) -> None:
+        """Refuse to go on with runs of other settings: their Dice would not compare."""
+        settings = {
+            "plan": asdict(self.plan),
+            "training": self.training().model_dump(mode="json"),
+            "proposal": ProposalConfig().model_dump(mode="json"),
+        }
+        path = self.output / "settings.json"
+        if path.is_file() and json.loads(path.read_text()) != json.loads(json.dumps(settings)):
+            raise SystemExit(f"{path}: runs of other settings are there; choose another folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings, indent=1))
 
     def simulate(self) -> None:
         """Make every tomogram that is not there yet."""

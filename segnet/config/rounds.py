@@ -110,6 +110,12 @@ class ProposalConfig(Strict):
     error_weight: float = Field(
         default=1.0, ge=0, title="Expected error", description="Weight of the expected loss of Dice"
     )
+    coverage_weight: float = Field(
+        default=0.5,
+        ge=0,
+        title="Coverage",
+        description="Weight of showing every class, first those that no corrected region shows",
+    )
     disagreement_weight: float = Field(
         default=0.5,
         ge=0,
@@ -117,13 +123,13 @@ class ProposalConfig(Strict):
         description="Weight of the share of voxels on which two networks disagree",
     )
     confusion_weight: float = Field(
-        default=0.1,
+        default=0.05,
         ge=0,
         title="Confusion",
         description="Weight of confusion between two classes that are not background",
     )
     broken_weight: float = Field(
-        default=0.1,
+        default=0.05,
         ge=0,
         title="Broken objects",
         description="Weight of short pieces of filaments and membranes, per voxel of these",

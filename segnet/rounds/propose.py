@@ -31,6 +31,7 @@ _LEAST_CLASS_SHARE = 0.02
 # Doubt in background voxels says little of what was missed: with full weight, windows correlate less with the
 # Dice that they really cost (benchmarks/rounds.py: 0.85, without these voxels 0.90).
 _UNKNOWN_CLASS_WEIGHT = 0.25
+_LEAST_PRESENT_SHARE = 0.005  # of the voxels that are not background
 _PLENTY_OF_VOXELS = 0.01  # share of a window
 _PLENTY_OF_PIECES = 0.25  # share of the thin objects in a window
 _logger = logging.getLogger(__name__)
@@ -101,10 +102,11 @@ def propose_regions(
 ) -> tuple[Proposal, ...]:
     """Rank windows of segmented tomograms and return the best that do not overlap.
 
-    A window's score is the weighted sum of four criteria, each divided by its largest value: the expected
-    loss of Dice over the classes (the less for a class, the more of it is in corrected and chosen regions
-    already), the disagreement of networks, the confusion of classes and the brokenness of thin objects; times
-    one plus the weighted novelty; times a discount for each window chosen from the same tomogram.
+    A window's score is the weighted sum of five criteria, each divided by its largest value: the expected
+    loss of Dice and the content, over the classes (both the less for a class, the more of it is in corrected
+    and chosen regions already), the disagreement of networks, the confusion of classes and the brokenness of
+    thin objects; times one plus the weighted novelty; times a discount for each window chosen from the same
+    tomogram.
 
     Parameters
     ----------
@@ -238,14 +240,14 @@ def choose_windows(
     free = _allowed(candidates, avoid)
     usual = np.maximum(criteria.content.mean(axis=1), 1e-300)
     gathered = _corrected_content(candidates, avoid) / usual
-    value = _value_by_class(criteria.lost_dice)
-    largest = float(value.sum(axis=0).max()) or 1.0
+    value = config.error_weight * _share_of_largest(_value_by_class(criteria.lost_dice))
+    value = value + config.coverage_weight * _share_of_largest(_coverage_by_class(criteria.content))
     discount = np.ones(len(candidates.owner))
     chosen: list[tuple[int, float]] = []
     while len(chosen) < config.n_regions and free.any():
-        gain = (value / (1 + config.class_saturation * gathered)[:, np.newaxis]).sum(axis=0) / largest
+        gain = (value / (1 + config.class_saturation * gathered)[:, np.newaxis]).sum(axis=0)
         rarity = 1 + config.novelty_weight * novelty(criteria.descriptors, known, spread)
-        score = np.where(free, (config.error_weight * gain + fixed) * rarity * discount, -1.0)
+        score = np.where(free, (gain + fixed) * rarity * discount, -1.0)
         best = int(np.argmax(score))
         chosen.append((best, float(score[best])))
         gathered += criteria.content[:, best] / usual
@@ -270,6 +272,25 @@ def _value_by_class(lost: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     usual = np.maximum(lost.mean(axis=1), 1e-300)[:, np.newaxis]
     return usual * np.log1p(lost / usual)
+
+
+def _coverage_by_class(content: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (class, window) how much of each class a window shows, each class alike, background left out.
+
+    A network that sees no actin in any real region learns that real regions have none. Classes of which there
+    are only stray voxels do not count.
+    """
+    total = content.sum(axis=1)
+    usual = np.maximum(content.mean(axis=1), 1e-300)[:, np.newaxis]
+    is_there = total > _LEAST_PRESENT_SHARE * total[1:].sum()
+    is_there[0] = False
+    return np.log1p(content / usual) * is_there[:, np.newaxis]
+
+
+def _share_of_largest(by_class: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale (class, window) so that the sum over classes is at most 1."""
+    largest = float(by_class.sum(axis=0).max(initial=0.0))
+    return by_class / largest if largest > 0 else by_class
 
 
 def _corrected_content(candidates: Candidates, corrected: Sequence[Region]) -> NDArray[np.float64]:

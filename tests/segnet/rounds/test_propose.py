@@ -145,7 +145,14 @@ def test_short_pieces_of_filaments_are_found_and_long_ones_are_not(tmp_path):
     for start in range(34, 62, 12):
         labels[12, 80, start : start + 4] = 3  # 40 Å pieces
     row = _write(tmp_path, "a", labels, uncertainty)
-    (first, *_) = _propose(tmp_path, [row], error_weight=0.0, novelty_weight=0.0, short_piece_angstrom=300)
+    (first, *_) = _propose(
+        tmp_path,
+        [row],
+        error_weight=0.0,
+        coverage_weight=0.0,
+        novelty_weight=0.0,
+        short_piece_angstrom=300,
+    )
     assert first.region.z_start <= 12 < first.region.z_start + 8
     assert first.region.y_start <= 80 < first.region.y_start + 32
     assert "actin in short pieces" in first.region.reason
