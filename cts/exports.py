@@ -127,7 +127,8 @@ def write_relion_star(
             "rlnAmplitudeContrast": optics.amplitude_contrast,
             "rlnMicrographOriginalPixelSize": pixel_size_angstrom,
             "rlnTomoTiltSeriesPixelSize": pixel_size_angstrom,
-            "rlnTomoHand": 1.0,
+            # RELION adds hand × height to the defocus; here what is higher is less underfocused.
+            "rlnTomoHand": -1.0,
         }
     )
     with new_file(path, overwrite=overwrite) as partial:
