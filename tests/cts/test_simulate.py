@@ -366,3 +366,12 @@ def test_missing_model_and_existing_results_are_refused(model_dir, tmp_path, cap
     command[1] = str(tmp_path / "nowhere")
     assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
     assert "model.mrc: no such file" in capsys.readouterr().err
+
+
+def test_nearly_edge_on_tilts_still_give_images(model_dir, tmp_path):
+    options = {"tilt": {"angles_deg": (-89.0, 0.0, 89.0)}}
+    folder = _simulate(model_dir, tmp_path / "out", options)
+    series = read_stack(folder / "tiltseries.mrc").data
+    assert np.isfinite(series).all()
+    assert series[1].mean() > 100
+    assert np.isfinite(read_volume(folder / "tomogram.mrc").data).all()
