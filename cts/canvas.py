@@ -269,10 +269,11 @@ def _add_membrane(volts, stamp, start, potential, occupancy, instance, code, own
             for x in range(x0, x1):
                 i, j, k = start[0] + z, start[1] + y, start[2] + x
                 potential[i, j, k] += volts[z, y, x]
+                if stamp[z, y, x] > occupancy[i, j, k]:
+                    instance[i, j, k] = own
                 occupancy[i, j, k] += stamp[z, y, x]
                 if stamp[z, y, x] >= 0.5 and code[i, j, k] == FREE:
                     code[i, j, k] = own_code
-                    instance[i, j, k] = own
                     filled += 1
     return filled
 

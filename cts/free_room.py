@@ -32,9 +32,7 @@ class FreeRoom:
         self._canvas = canvas
         self._factor = 2 if min(canvas.shape) >= _COARSE_FROM_VOXELS else 1
         f = self._factor
-        self._compartments = (
-            None if compartments is None else compartments[f // 2 :: f, f // 2 :: f, f // 2 :: f]
-        )
+        self._compartments = None if compartments is None else compartments[::f, ::f, ::f]
         self._coarse_shape = tuple(-(-size // f) for size in canvas.shape)
         self.renew()
 

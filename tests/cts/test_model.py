@@ -265,6 +265,40 @@ def test_the_manifest_says_what_was_drawn_and_placed(folder):
     assert 0.05 < manifest["results"]["filled_fraction"] < 0.6
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape_voxels": [31, 73, 65]},
+        {"shape_voxels": [8, 40, 9], "layers": [{"name": "all", "role": "distractor", "attempts": 20}]},
+        {"layers": [], "membranes": [], "filaments": [], "beads": None},
+        {"constraint": "box", "shape_voxels": [40, 60, 60]},
+        {"constraint": "tube", "carbon": {}, "contamination": {"count": 2}, "shape_voxels": [30, 60, 60]},
+    ],
+)
+def test_every_shape_and_every_empty_list_makes_a_whole_folder(tmp_path, changes):
+    model_specimen(
+        _config(tmp_path, **changes), read_class_table(CLASSES), tmp_path / "out", seed=1, tomogram_id="t"
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*FILES, "manifest.json"])
+    atlas, instances = (mrcfile.read(tmp_path / "out" / name) for name in FILES[1:3])
+    shape = changes.get("shape_voxels", CONFIG["shape_voxels"])
+    assert atlas.shape == instances.shape == tuple(shape)
+    assert (instances[atlas > 0] > 0).all()
+    assert np.isfinite(mrcfile.read(tmp_path / "out" / "model.mrc")).all()
+
+
+def test_the_distance_to_membranes_is_written_on_request(tmp_path):
+    config = _config(tmp_path, write_membrane_distance=True, filaments=[], layers=[])
+    model_specimen(config, read_class_table(CLASSES), tmp_path / "out", seed=3, tomogram_id="t1")
+    distance = mrcfile.read(tmp_path / "out" / "membrane_distance.mrc")
+    membrane = mrcfile.read(tmp_path / "out" / "atlas.mrc") == 1
+    assert membrane.any()
+    # half of 35-45 Å between the heads, and 5 Å of heads beyond
+    assert np.abs(distance[membrane]).max() < 45 / 2 + 5 + 12
+    assert (distance < -40).any()
+    assert (distance > 40).any()
+
+
 def test_what_exists_is_not_overwritten(folder):
     with pytest.raises(FileExistsError, match=r"model\.mrc: exists already"):
         model_specimen(_config(folder), read_class_table(CLASSES), folder / "out", seed=3, tomogram_id="t1")
