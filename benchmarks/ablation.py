@@ -2,9 +2,9 @@
 
     python benchmarks/ablation.py --blocks results/blocks/training --validation results/blocks/test -o DIR
 
-Each setting is trained with each seed, for the same number of steps; a run that is in DIR already is not
-repeated, so the command can be interrupted. Prints a table in Markdown (mean and standard deviation over the
-seeds) and writes DIR/ablation.tsv.
+Each setting is trained with each seed, for the same number of patch pixels; a run that is in DIR already is
+not repeated, so the command can be interrupted. Prints a table in Markdown (mean and standard deviation over
+the seeds) and writes DIR/ablation.tsv.
 """
 
 from __future__ import annotations
@@ -31,20 +31,29 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "optimisation": {"optimiser": "adadelta", "learning_rate": 1.0, "weight_decay": 0.0}
     },
     "sampler: uniform": {"sampling": {"sampler": "uniform"}},
+    "patch: 128 px, the same pixels": {"sampling": {"patch_size_px": 128}},
     "norm: group": {"network": {"norm": "group"}},
     "weight average: none": {"optimisation": {"ema_decay": 0.0}},
     "augmentation: none": {"augmentation": {"enabled": False}},
     "augmentation: any rotation": {"augmentation": {"rotation_deg": 180.0, "affine_share": 0.8}},
     "width: 32": {"network": {"base_width": 32}},
-    "paper: CE, Adadelta, uniform, plain": {"recipe": "paper", "network": {"base_width": 16}},
+    "paper: CE, Adadelta, uniform, plain": {
+        "recipe": "paper",
+        "network": {"base_width": 16},
+        "sampling": {"patch_size_px": 64},
+    },
 }
+
+
+_DEFAULT_PATCH_PX = TrainingConfig().sampling.patch_size_px
 
 
 def configuration(changes: dict[str, Any], arguments: argparse.Namespace) -> TrainingConfig:
     """Return the default recipe with changes, for the steps and threads of this ablation."""
+    patch_px = changes.get("sampling", {}).get("patch_size_px", _DEFAULT_PATCH_PX)
     limits = {
         "epochs": 1,
-        "steps_per_epoch": arguments.steps,
+        "steps_per_epoch": round(arguments.steps * (_DEFAULT_PATCH_PX / patch_px) ** 2),
         "max_minutes": arguments.max_seconds / 60,
         "threads": arguments.threads,
         "panels": False,
@@ -105,7 +114,7 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, nargs="+", required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument(
         "--max-seconds", type=float, default=150.0, help="a run's schedule is shortened to that"
     )

@@ -72,7 +72,9 @@ def timed(function: Callable[[], object], device: torch.device) -> tuple[float, 
 
 def step_times(width: int, block: Path, threads: int, steps: int) -> dict[str, float]:
     """Return the median seconds of a whole step and of its forward and backward pass."""
-    config = TrainingConfig(network={"base_width": width}, threads=threads, panels=False)
+    config = TrainingConfig(
+        network={"base_width": width}, sampling={"patch_size_px": 128}, threads=threads, panels=False
+    )
     parts = read_parts([block], CLASSES, {})
     with cpu_threads(threads):
         training = Training(config, parts, [], CLASSES, 0, Team())

@@ -114,7 +114,7 @@ class SamplingConfig(Strict):
     """Which patches a step sees."""
 
     patch_size_px: int = Field(
-        default=128, ge=16, le=1024, title="Patch size", description="Side of a square patch, pixels"
+        default=64, ge=16, le=1024, title="Patch size", description="Side of a square patch, pixels"
     )
     stride_ratio: float = Field(
         default=0.5,
@@ -236,11 +236,11 @@ class OptimisationConfig(Strict):
         default="adamw", title="Optimiser", description="Rule that changes the weights"
     )
     learning_rate: float = Field(
-        default=3e-3,
+        default=6e-3,
         gt=0,
         le=10,
         title="Learning rate",
-        description="Peak learning rate; 1.0 for Adadelta, some 0.003 for AdamW, 0.01-0.1 for SGD",
+        description="Peak learning rate; 1.0 for Adadelta, some 0.006 for AdamW, 0.01-0.1 for SGD",
     )
     schedule: Literal["cosine", "constant"] = Field(
         default="cosine",
@@ -287,7 +287,7 @@ class TrainingConfig(Strict):
         default=20, ge=1, le=100_000, title="Epochs", description="Each ends with a validation"
     )
     steps_per_epoch: int = Field(
-        default=100, ge=0, title="Steps per epoch", description="0: as many as the uniform grid has batches"
+        default=250, ge=0, title="Steps per epoch", description="0: as many as the uniform grid has batches"
     )
     held_out_parts: int = Field(
         default=0,
