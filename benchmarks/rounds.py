@@ -14,8 +14,8 @@ is trained on everything so far:
   best       windows with the most wrongly labelled voxels, which only truth can tell
 
 Dice is the mean over the classes but background on tomograms of that domain that no network trains on. The
-domain was fixed before the first run; the ranking and the number of regions a round were changed after results
-on the specimens target_1 and target_2 had been seen.
+domain was fixed before the first run. The ranking and the number of regions a round were changed after
+results on the specimens target_1 and target_2 had been seen.
 """
 
 from __future__ import annotations
