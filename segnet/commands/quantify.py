@@ -70,7 +70,7 @@ def _sources(arguments: argparse.Namespace) -> list[LabelsSource]:
     groups = dict.fromkeys(ids, "all")
     if arguments.tomograms is not None:
         rows = read_table(arguments.tomograms, required=("tomogram_id", "group"))
-        groups = {row["tomogram_id"]: row["group"] or "none" for row in rows}
+        groups = _groups(arguments.tomograms, rows)
         missing = [name for name in ids if name not in groups]
         if missing:
             raise ValueError(
@@ -80,6 +80,17 @@ def _sources(arguments: argparse.Namespace) -> list[LabelsSource]:
         LabelsSource(path, name, groups[name], arguments.pixel_size_angstrom)
         for path, name in zip(arguments.labels, ids, strict=True)
     ]
+
+
+def _groups(table: Path, rows: list[dict[str, str]]) -> dict[str, str]:
+    groups: dict[str, str] = {}
+    for row in rows:
+        name, group = row["tomogram_id"], row["group"] or "none"
+        if groups.setdefault(name, group) != group:
+            raise ValueError(
+                f"{table}: tomogram {name!r} is in {groups[name]!r} and {group!r}; wanted one group"
+            )
+    return groups
 
 
 def _config(arguments: argparse.Namespace, classes: ClassTable) -> QuantificationConfig:

@@ -23,6 +23,7 @@ _GRID_POINTS_PER_RADIUS = 4.0
 _SMOOTHING = 0.45  # sigma of the field, in filament radii: touching neighbours stay two ridges
 _WALL_SMOOTHING = 0.15  # sigma that closes the pores of a wall, in radii
 _WALL_LEVEL = 0.12
+_LARGEST_FACTOR = 6  # 6³ voxels still fit a byte
 _LUMEN_DIRECTIONS = 10  # of 13 lines through a voxel, how many must meet wall on both sides
 _LUMEN_SLACK = 1.5  # oblique lines through a tube are longer than its inner diameter
 FULL = 255  # the field is stored as a share of 255
@@ -67,7 +68,7 @@ def filament_field(runs: Runs, config: FilamentConfig, voxel_nm: float) -> Field
         Voxel size, nm.
     """
     radius_voxels = config.diameter_nm / 2 / voxel_nm
-    factor = max(1, int(radius_voxels / _GRID_POINTS_PER_RADIUS))
+    factor = min(max(1, int(radius_voxels / _GRID_POINTS_PER_RADIUS)), _LARGEST_FACTOR)
     counts = coarse_counts(runs, factor)
     radius = radius_voxels / factor
     sigma = _SMOOTHING * radius
@@ -90,10 +91,6 @@ def filament_field(runs: Runs, config: FilamentConfig, voxel_nm: float) -> Field
 
 def coarse_counts(runs: Runs, factor: int) -> NDArray[np.uint8]:
     """Count labelled voxels in cubes of ``factor`` voxels (at most 6, so that a count fits a byte)."""
-    if factor > 6:
-        raise ValueError(
-            f"filament of {factor} times four voxels radius; wanted a coarser tomogram or thinner filament"
-        )
     shape = tuple(-(-n // factor) for n in runs.shape)
     counts = np.zeros(shape, np.uint8)
     _add_runs(counts, runs.rows, runs.start, runs.stop, runs.shape[1], factor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -50,14 +51,15 @@ def compare_groups(
 
     Returns
     -------
-    Rows with `COLUMNS`; a comparison that cannot be made has a note instead of a p value.
+    Rows with `COLUMNS`; a comparison that cannot be made has a note instead of a p value, one that cannot
+    reach the level a note beside it.
     """
     rows = []
     for measure, by_group in values.items():
         samples = {name: _finite(sample) for name, sample in sorted(by_group.items())}
         if len(samples) > 2:
             rows.append(_all_groups(measure, samples))
-        rows += [_pair(measure, a, b, samples[a], samples[b]) for a, b in combinations(samples, 2)]
+        rows += [_pair(measure, a, b, samples[a], samples[b], config) for a, b in combinations(samples, 2)]
     for test in ("Kruskal-Wallis", "Mann-Whitney"):
         _correct([row for row in rows if row["test"] == test and np.isfinite(row["p"])], config)
     return rows
@@ -107,7 +109,12 @@ def _all_groups(measure: str, samples: Mapping[str, NDArray[np.float64]]) -> dic
 
 
 def _pair(
-    measure: str, a: str, b: str, sample_a: NDArray[np.float64], sample_b: NDArray[np.float64]
+    measure: str,
+    a: str,
+    b: str,
+    sample_a: NDArray[np.float64],
+    sample_b: NDArray[np.float64],
+    config: ComparisonConfig,
 ) -> dict[str, Any]:
     row = _row(measure, a, b, "Mann-Whitney", "Cliff's delta", _why_not({a: sample_a, b: sample_b}))
     row |= {"tomograms_a": sample_a.size, "tomograms_b": sample_b.size}
@@ -116,7 +123,19 @@ def _pair(
         result = stats.mannwhitneyu(sample_a, sample_b, alternative="two-sided", method="auto")
         row |= {"statistic": float(result.statistic), "p": float(result.pvalue)}
         row["effect_size"] = 2 * row["statistic"] / (sample_a.size * sample_b.size) - 1
+        row["note"] = _too_few(a, b, sample_a.size, sample_b.size, config.significance)
     return row
+
+
+def _too_few(a: str, b: str, count_a: int, count_b: int, level: float) -> str:
+    """Say where even complete separation of two groups, one of C(n + m, n) orders each way, is not rare."""
+    smallest = 2 / comb(count_a + count_b, count_a)
+    if smallest <= level:
+        return ""
+    return (
+        f"{a} ({count_a}) and {b} ({count_b}): too few tomograms to differ at {level:g}; the smallest p that "
+        f"the test can give is {smallest:.2g}"
+    )
 
 
 def _median(sample: NDArray[np.float64]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ from segnet.quantify.plots import plot_abundances, plot_clusters
 from segnet.quantify.summary import summarise
 from segnet.quantify.tables import COLUMNS, Row, tomogram_tables
 from segnet.quantify.tomogram import LabelsSource, MeasuredTomogram, fitting_config, measure_tomogram
-from tomoio import ClassTable, new_file, read_header, write_manifest
+from tomoio import ClassTable, new_file, read_header, read_manifest, write_manifest
 
 _logger = logging.getLogger(__name__)
 _MODULE_OF_EXPORT = {"copick": "copick", "ome-zarr": "ome_zarr"}
@@ -71,6 +72,8 @@ def quantify(
     with tqdm(labels, desc="tomograms", unit="tomogram", disable=len(labels) < 2) as bar:
         for source in bar:
             found = measure_tomogram(source, config, classes, progress=True)
+            if not timings:
+                _remove_earlier(output_dir)
             for name, rows in tomogram_tables(found, config).items():
                 tables[name] += rows
             _collect_stars(stars, found)
@@ -96,13 +99,37 @@ def _check(labels: Sequence[LabelsSource], output_dir: Path, overwrite: bool) ->
     ids = [source.tomogram_id for source in labels]
     repeated = sorted({name for name in ids if ids.count(name) > 1})
     if repeated:
-        raise ValueError(f"tomogram {repeated[0]!r} comes {ids.count(repeated[0])} times; wanted each once")
+        paths = ", ".join(str(source.path) for source in labels if source.tomogram_id == repeated[0])
+        raise ValueError(
+            f"tomogram {repeated[0]!r} comes {ids.count(repeated[0])} times ({paths}); wanted each once"
+        )
     if (output_dir / "manifest.json").exists() and not overwrite:
         raise FileExistsError(
             f"{output_dir}: holds results already; pass --overwrite or choose another folder"
         )
     for source in labels:
         read_header(source.path, pixel_size_angstrom=source.pixel_size_angstrom)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{output_dir}: {error.strerror}; wanted a folder that can be written to") from error
+    if not os.access(output_dir, os.W_OK):
+        raise ValueError(f"{output_dir}: may not be written to; wanted a folder that can be")
+
+
+def _remove_earlier(output_dir: Path) -> None:
+    """Remove what an earlier run wrote and this one may not write again: its lists, pictures, volumes."""
+    manifest = output_dir / "manifest.json"
+    if not manifest.exists():
+        return
+    ids = read_manifest(manifest).get("results", {}).get("groups", {})
+    # the manifest goes first: without it the folder does not pass for finished
+    stale = [manifest, *(output_dir / "star").glob("*_particles.star")]
+    stale += [*(output_dir / "star").glob("*_filaments.star")]
+    stale += [output_dir / "pictures" / f"{name}.png" for name in ids]
+    stale += [output_dir / "instances" / f"{name}_instances.mrc" for name in ids]
+    for path in stale:
+        path.unlink(missing_ok=True)
 
 
 def _check_exports(config: QuantificationConfig) -> None:

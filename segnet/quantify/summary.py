@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from segnet.config.quantification import QuantificationConfig
+from segnet.quantify.tables import NOTHING_FOUND, NOTHING_TO_MEASURE
 
 Row = Mapping[str, Any]
 
@@ -44,12 +45,13 @@ def _sum(rows: Sequence[Row], column: str) -> float:
 
 def _class_line(name: str, rows: Sequence[Row]) -> str:
     kind, voxels = rows[0]["measured_as"], int(_sum(rows, "voxels"))
+    rows = [row for row in rows if row["voxels"] != ""]
     present = sum(row["voxels"] > 0 for row in rows)
+    if not rows:
+        return f"**{name}**: not measured; every voxel is 255 (ignore)."
     if voxels == 0:
-        return (
-            f"**{name}**: none in any tomogram; the labels hold no voxels of it that are left after "
-            "islands were removed."
-        )
+        islands = _sum(rows, "islands_removed") > 0
+        return f"**{name}**: " + ("only islands, which were removed." if islands else "none in any tomogram.")
     where = f"in {present} of {_number(len(rows), 'tomogram')}"
     if kind == "voxels":
         return f"**{name}**: {_number(voxels, 'voxel')} {where}."
@@ -154,9 +156,28 @@ def _caveats(
             "The tomogram is the unit of every test. Tomograms of one cell are not independent; the "
             "tests do not know of cells."
         )
-    empty = sorted({row["class"] for row in tomograms if row["note"]})
-    if empty:
+    return texts + _gap_caveats(tomograms)
+
+
+def _gap_caveats(tomograms: Sequence[Row]) -> list[str]:
+    """Say which zeros and gaps are not measurements of a cell."""
+    classes: dict[str, set[str]] = {}
+    for row in tomograms:
+        if row["note"]:
+            known = row["note"] in (NOTHING_FOUND, NOTHING_TO_MEASURE)
+            classes.setdefault(row["note"] if known else "empty", set()).add(row["class"])
+    texts = []
+    if "empty" in classes:
         texts.append(
-            f"Some tomograms have no {', '.join(empty)}: their zeros are zeros of the labels (column note)."
+            f"Some tomograms have no {', '.join(sorted(classes['empty']))}: their zeros are zeros of the "
+            "labels (column note)."
         )
+    if NOTHING_FOUND in classes:
+        texts.append(
+            f"Some tomograms hold voxels of {', '.join(sorted(classes[NOTHING_FOUND]))} in which no object "
+            "was found: their zeros are doubtful (column note). Look at the labels."
+        )
+    if NOTHING_TO_MEASURE in classes:
+        ids = sorted({row["tomogram_id"] for row in tomograms if row["note"] == NOTHING_TO_MEASURE})
+        texts.append(f"Nothing was measured in {', '.join(ids)}: every voxel is 255 (ignore).")
     return texts

@@ -14,6 +14,9 @@ from segnet.quantify.tomogram import MeasuredTomogram
 Row = dict[str, Any]
 NAN = float("nan")
 
+NOTHING_TO_MEASURE = "not measured: every voxel is 255 (ignore)"
+NOTHING_FOUND = "voxels, but no object: too thin, too short, or far from the size in the configuration"
+
 COLUMNS: dict[str, tuple[str, ...]] = {
     "particles": (
         "tomogram_id", "group", "class", "instance_id", "x_nm", "y_nm", "z_nm", "volume_voxels", "volume_nm3",
@@ -172,15 +175,24 @@ def _tomogram_rows(found: MeasuredTomogram, config: QuantificationConfig) -> Ite
             row |= _filament_summary(found, name)
         else:
             row |= {"measured_as": "voxels"}
-        yield row
+        yield _with_gaps(row, found)
     for kind in config.filaments:
         if kind.name not in traced:
             voxels = sum(found.voxels[name] for name in kind.class_names)
             note = "" if voxels else "no voxels of its classes in the labels"
             name = f"{kind.name} filaments"
-            yield (
-                _common(found, name) | _filament_summary(found, kind.name) | {"voxels": voxels, "note": note}
-            )
+            row = _common(found, name) | _filament_summary(found, kind.name)
+            yield _with_gaps(row | {"voxels": voxels, "note": note}, found)
+
+
+def _with_gaps(row: Row, found: MeasuredTomogram) -> Row:
+    """Say why a count is zero though there are voxels; leave empty what could not be measured."""
+    if found.volume_um3 == 0:
+        gaps = _common(found, row["class"]) | {"measured_as": row["measured_as"]}
+        return gaps | {"note": NOTHING_TO_MEASURE}
+    if row["count"] == 0 and row["voxels"]:
+        return row | {"note": NOTHING_FOUND}
+    return row
 
 
 def _common(found: MeasuredTomogram, name: str) -> Row:

@@ -247,12 +247,13 @@ def fitting_config(config: QuantificationConfig, classes: ClassTable) -> Quantif
     ValueError
         If a class that the configuration itself names is not in the table.
     """
-    known, given = set(classes.names), config.model_fields_set
+    known = set(classes.names)
     _refuse_unknown(config, known)
     cluster_names = [name for name in config.clusters.class_names if name in known]
     particles = tuple(entry for entry in config.particles if entry.class_name in known)
     counted = {entry.class_name for entry in particles}
-    if "clusters" in given and (missing := set(config.clusters.class_names) - counted):
+    missing = set(config.clusters.class_names) - counted
+    if "class_names" in config.clusters.model_fields_set and missing:
         raise ValueError(
             f"clusters.class_names {sorted(missing)[0]!r}: not counted as particles; add it to particles"
         )
@@ -276,14 +277,14 @@ def fitting_config(config: QuantificationConfig, classes: ClassTable) -> Quantif
 
 
 def _refuse_unknown(config: QuantificationConfig, known: set[str]) -> None:
-    given = config.model_fields_set
     named = {
         "minimum_voxels_by_class": list(config.minimum_voxels_by_class),
         "particles": [entry.class_name for entry in config.particles],
         "filaments": [name for entry in config.filaments for name in entry.class_names],
         "membranes": list(config.membranes),
-        "clusters": list(config.clusters.class_names),
+        "clusters.class_names": list(config.clusters.class_names),
     }
+    given = config.model_fields_set | {f"clusters.{key}" for key in config.clusters.model_fields_set}
     for key, names in named.items():
         unknown = [name for name in names if name not in known]
         if key in given and unknown:

@@ -43,6 +43,13 @@ def test_complete_separation_by_hand():
     assert row["significant"] == "yes"
 
 
+def test_groups_too_small_to_differ_are_named():
+    # 2 of the C(6, 3) = 20 orders separate the groups completely
+    (row,) = compare_groups({"m": {"a": [1, 2, 3], "b": [4, 5, 6]}}, ComparisonConfig())
+    assert row["p"] == pytest.approx(0.1)
+    assert row["note"].endswith("the smallest p that the test can give is 0.1")
+
+
 def test_kruskal_wallis_by_hand():
     # ranks 1-9 in order: H = 12 / (9 * 10) * (6^2 + 15^2 + 24^2) / 3 - 3 * 10 = 7.2
     values = {"m": {"a": [1, 2, 3], "b": [4, 5, 6], "c": [7, 8, 9]}}
