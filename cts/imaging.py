@@ -139,22 +139,34 @@ def view_specimen(specimen: Specimen, shot: Shot, config: SimulationConfig) -> V
 
 
 def _projected(
-    specimen: Specimen, tilt_deg: float, width: int, mirror: bool, margin: int, slabs: Slabs = ONE_SLAB
+    specimen: Specimen, tilt_deg: float, width: int, mirror: bool, slabs: Slabs = ONE_SLAB
 ) -> Floats:
-    """Project, V Å, (slab, y, x), with mirrored margins in y."""
+    """Project, V Å, (slab, y, x)."""
     image = project(specimen.potential, [tilt_deg], width=width, mirror=mirror, slabs=slabs)[0]
     image *= np.float32(specimen.pixel_size_angstrom)
-    return np.pad(image, [(0, 0), (margin, margin), (0, 0)], mode="symmetric")
+    return image
+
+
+def _mirror_margins(parts: Floats, margin: int) -> None:
+    """Fill the margins in y of ``parts`` (part, y, x) with what lies between them, mirrored at its edges."""
+    ny = parts.shape[1] - 2 * margin
+    rows = np.arange(-margin, ny + margin)
+    outside = (rows < 0) | (rows >= ny)
+    folded = rows[outside] % (2 * ny)
+    parts[:, outside] = parts[:, margin + np.minimum(folded, 2 * ny - 1 - folded)]
 
 
 def _cut_by_column(
     specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool, margin: int
 ) -> tuple[Floats, Doubles]:
     """Share a projection out among strips; return it with the strips' defocus offsets, Å."""
-    image = _projected(specimen, shot.true_tilt_deg, width, mirror, margin)[0]
+    image = _projected(specimen, shot.true_tilt_deg, width, mirror)[0]
     offsets = column_defocus_angstrom(width, shot.true_tilt_deg, specimen.pixel_size_angstrom)
     levels = defocus_levels_angstrom(offsets.min(), offsets.max(), optics, specimen.pixel_size_angstrom)
-    parts = image * strip_weights(offsets, levels)[:, None, :]
+    parts = np.empty((levels.count, image.shape[0] + 2 * margin, width), np.float32)
+    inside = parts[:, margin : margin + image.shape[0]]
+    np.multiply(image, strip_weights(offsets, levels)[:, None, :], out=inside)
+    _mirror_margins(parts, margin)
     return parts, levels.first_height + levels.spacing * np.arange(levels.count)
 
 
@@ -168,7 +180,8 @@ def _cut_by_height(
     reach = 0.5 * specimen.potential.shape[0] / math.cos(radians) + 0.5 * width * abs(math.tan(radians))
     heights = defocus_levels_angstrom(-reach * pixel_size, reach * pixel_size, optics, pixel_size)
     slabs = Slabs(heights.first_height / pixel_size, heights.spacing / pixel_size, heights.count)
-    parts = _projected(specimen, shot.true_tilt_deg, width, mirror, margin, slabs)
+    image = _projected(specimen, shot.true_tilt_deg, width, mirror, slabs)
+    parts = np.pad(image, [(0, 0), (margin, margin), (0, 0)], mode="symmetric")
     # Higher is nearer the source and less underfocused.
     return parts, -(heights.first_height + heights.spacing * np.arange(heights.count))
 
