@@ -1,10 +1,11 @@
-"""Tilt angles, alignments, defocus and exposures of real tilt series, in the formats of other programs."""
+"""Tilt angles, alignments and exposures of real tilt series, in the formats of other programs."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ import pandas as pd
 import starfile
 
 from cts.projection import Doubles
-from tomoio.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,39 @@ def read_alignment(
     ValueError
         If a file cannot be read or its number of images does not fit the stack.
     """
-    images = _reader_of(angles)(angles, pixel_size_angstrom)
+    with naming(angles):
+        images = _reader_of(angles)(angles, pixel_size_angstrom)
     if transforms is not None:
-        images = _with_transforms(images, transforms, pixel_size_angstrom)
+        with naming(transforms):
+            images = _with_transforms(images, transforms, pixel_size_angstrom)
     if tilt_axis_deg is not None:
         matrix = axis_matrix(tilt_axis_deg)
         images = tuple(replace(image, matrix=matrix) for image in images)
-    if not images or max(image.index for image in images) >= n_images:
-        raise ValueError(f"{angles}: {len(images)} images; wanted at most the stack's {n_images}")
+    unknown = [image.index for image in images if not 0 <= image.index < n_images]
+    if unknown:
+        raise ValueError(f"{angles}: image {unknown[0]}, from 0; wanted one of the stack's {n_images}")
+    if len({image.index for image in images}) < len(images):
+        raise ValueError(
+            f"{angles}: an image that is given twice; wanted each image of the stack once at most"
+        )
+    if not np.isfinite([image.tilt_deg for image in images]).all():
+        raise ValueError(f"{angles}: a tilt angle that is not a number; wanted degrees")
     if len(images) != n_images and angles.suffix not in {".aln", ".star"}:
         raise ValueError(
             f"{angles}: {len(images)} tilt angles; wanted {n_images}, one for each image of the stack"
         )
     return images
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors from reading a file, such as a word for a number, begin with its name."""
+    try:
+        yield
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"{path}: {error}; wanted a {path.suffix} file as its program writes it") from None
 
 
 def _with_transforms(
@@ -144,7 +164,7 @@ def _reader_of(path: Path) -> Callable[[Path, float], tuple[AlignedImage, ...]]:
     return readers.get(path.suffix, _read_tlt_images)
 
 
-def _numbers(path: Path, columns: int | None = None) -> Doubles:
+def read_numbers(path: Path, columns: int | None = None) -> Doubles:
     """Read rows of numbers, skipping empty lines and lines that start with #."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -159,12 +179,15 @@ def _numbers(path: Path, columns: int | None = None) -> Doubles:
             raise ValueError(f"{path}: {len(row)} numbers in row {number}; wanted {wanted}")
     if not rows:
         raise ValueError(f"{path}: no rows of numbers")
-    return np.array([row[:wanted] for row in rows])
+    values = np.array([row[:wanted] for row in rows])
+    if not np.isfinite(values).all():
+        raise ValueError(f"{path}: {values[~np.isfinite(values)][0]}; wanted rows of finite numbers")
+    return values
 
 
 def read_tlt(path: Path) -> Doubles:
     """Read tilt angles, degrees, one a line (IMOD's .tlt and .rawtlt)."""
-    angles = _numbers(path, 1)[:, 0]
+    angles = read_numbers(path, 1)[:, 0]
     if np.abs(angles).max() > 90:
         raise ValueError(f"{path}: tilt angle {angles[np.abs(angles).argmax()]:g}; wanted -90 to 90 degrees")
     return angles
@@ -176,21 +199,30 @@ def _read_tlt_images(path: Path, _pixel_size_angstrom: float) -> tuple[AlignedIm
 
 def read_xf(path: Path) -> tuple[Doubles, Doubles]:
     """Read IMOD transforms: matrices (image, 2, 2) and shifts (image, 2), raw to aligned, in pixels."""
-    rows = _numbers(path, 6)
-    return rows[:, :4].reshape(-1, 2, 2), rows[:, 4:]
+    rows = read_numbers(path, 6)
+    matrices = rows[:, :4].reshape(-1, 2, 2)
+    flat = np.flatnonzero(np.abs(np.linalg.det(matrices)) < 1e-6)
+    if flat.size:
+        raise ValueError(
+            f"{path}: transform {flat[0] + 1} maps the image to a line; wanted A11 A12 A21 A22 DX DY"
+        )
+    return matrices, rows[:, 4:]
 
 
 def read_aln(path: Path, _pixel_size_angstrom: float = 0.0) -> tuple[AlignedImage, ...]:
     """Read AreTomo's global alignment: columns SEC ROT GMAG TX TY ... TILT, until the local alignment.
 
     AreTomo takes an image back by its shift and then turns it: aligned = R (raw - T), so that an .xf of it
-    has the shift -R T, as its own ``-OutImod`` writes.
+    has the shift -R T, as its own ``-OutImod`` writes. SEC counts from 0 (AreTomo 1, 2) or from 1 (3): where
+    no section, dark frames included, is 0, from 1.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    images = []
+    images, first = [], 1
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
+            if dark := re.match(r"#\s*DarkFrame\s*=\s*\S+\s+(\d+)", line):
+                first = min(first, int(dark[1]))
             if "Local Alignment" in line:
                 break
             continue
@@ -204,7 +236,8 @@ def read_aln(path: Path, _pixel_size_angstrom: float = 0.0) -> tuple[AlignedImag
         raise ValueError(
             f"{path}: no rows SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT; wanted AreTomo's .aln"
         )
-    return tuple(images)
+    first = max(0, min(first, *(image.index for image in images)))
+    return tuple(replace(image, index=image.index - first) for image in images)
 
 
 def read_mdoc(path: Path, _pixel_size_angstrom: float = 0.0) -> tuple[AlignedImage, ...]:
@@ -268,7 +301,7 @@ def _relion_image(order: Any, row: pd.Series, pixel_size_angstrom: float) -> Ali
     prior = row.get("rlnMicrographPreExposure")
     ctf = None
     if "rlnDefocusU" in row and "rlnDefocusV" in row:
-        ctf = _two_defocus(
+        ctf = two_defocus(
             float(row["rlnDefocusU"]) * 1e-4,
             float(row["rlnDefocusV"]) * 1e-4,
             float(row.get("rlnDefocusAngle", 0.0)),
@@ -284,98 +317,6 @@ def _relion_image(order: Any, row: pd.Series, pixel_size_angstrom: float) -> Ali
     )
 
 
-def _two_defocus(first_um: float, second_um: float, angle_deg: float, phase_shift_deg: float) -> CtfEstimate:
+def two_defocus(first_um: float, second_um: float, angle_deg: float, phase_shift_deg: float) -> CtfEstimate:
+    """Return the estimate that has these principal defocus values, the first of them at the angle."""
     return CtfEstimate(0.5 * (first_um + second_um), first_um - second_um, angle_deg, phase_shift_deg)
-
-
-def with_ctf(images: tuple[AlignedImage, ...], path: Path, n_images: int) -> tuple[AlignedImage, ...]:
-    """Add defocus (and exposure, where the file has it) from a file in the order of the stack.
-
-    ``.txt`` CTFFIND4, ``.defocus`` IMOD, ``.star`` RELION 5, or a table (.tsv) with ``defocus_um`` and
-    perhaps ``astigmatism_um``, ``astigmatism_angle_deg``, ``phase_shift_deg``,
-    ``prior_exposure_e_per_angstrom2``.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; wanted defocus values")
-    if path.suffix == ".star":
-        by_index = {image.index: image for image in read_relion_star(path, 1.0)}
-        if set(by_index) < {image.index for image in images}:
-            raise ValueError(f"{path}: {len(by_index)} images; wanted each of {len(images)}")
-        return tuple(
-            replace(
-                image,
-                ctf=by_index[image.index].ctf,
-                prior_e_per_angstrom2=by_index[image.index].prior_e_per_angstrom2,
-            )
-            for image in images
-        )
-    if path.suffix == ".tsv":
-        return _with_table(images, path, n_images)
-    estimates = read_imod_defocus(path, n_images) if path.suffix == ".defocus" else read_ctffind(path)
-    if len(estimates) != n_images:
-        raise ValueError(
-            f"{path}: {len(estimates)} defocus values; wanted {n_images}, one for each image of the stack"
-        )
-    return tuple(replace(image, ctf=estimates[image.index]) for image in images)
-
-
-def _with_table(images: tuple[AlignedImage, ...], path: Path, n_images: int) -> tuple[AlignedImage, ...]:
-    rows = read_table(path, required=("defocus_um",))
-    if len(rows) != n_images:
-        raise ValueError(f"{path}: {len(rows)} rows; wanted {n_images}, one for each image of the stack")
-    names = ("defocus_um", "astigmatism_um", "astigmatism_angle_deg", "phase_shift_deg")
-    updated = []
-    for image in images:
-        row = rows[image.index]
-        ctf = CtfEstimate(**{name: float(row[name]) for name in names if name in row})
-        prior = row.get("prior_exposure_e_per_angstrom2", row.get("prior_exposure_e_per_A2"))
-        dose = row.get("dose_e_per_angstrom2")
-        updated.append(
-            replace(
-                image,
-                ctf=ctf,
-                prior_e_per_angstrom2=image.prior_e_per_angstrom2 if prior is None else float(prior),
-                dose_e_per_angstrom2=image.dose_e_per_angstrom2 if dose is None else float(dose),
-            )
-        )
-    return tuple(updated)
-
-
-def read_ctffind(path: Path) -> tuple[CtfEstimate, ...]:
-    """Read CTFFIND4's text: defocus 1 and 2 in Å, azimuth in degrees, phase shift in radians."""
-    rows = _numbers(path, 5)
-    return tuple(
-        _two_defocus(row[1] * 1e-4, row[2] * 1e-4, float(row[3]), math.degrees(row[4])) for row in rows
-    )
-
-
-def read_imod_defocus(path: Path, n_images: int) -> tuple[CtfEstimate, ...]:
-    """Read IMOD's .defocus (nm), versions 2 and 3, interpolated between the views that it gives.
-
-    https://bio3d.colorado.edu/imod/doc/man/ctfphaseflip.html: version 3 starts with a line of flags, of which
-    1 says that astigmatism is there, 2 that its angle is in radians, 4 phase shift, 8 that it is in radians.
-    """
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    try:
-        rows = [[float(word) for word in line] for line in lines]
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; wanted IMOD's .defocus") from None
-    flags = 0
-    if rows and len(rows[0]) == 6 and rows[0][5] == 3:
-        flags, rows = int(rows[0][0]), rows[1:]
-    columns = 5 + 2 * bool(flags & 1) + bool(flags & 4)
-    if not rows or min(len(row) for row in rows) < columns:
-        raise ValueError(f"{path}: {min(map(len, rows), default=0)} numbers in a row; wanted {columns}")
-    table = np.array([row[:columns] for row in rows])
-    views = 0.5 * (table[:, 0] + table[:, 1]) - 1
-    order = np.argsort(views)
-    at = np.stack([np.interp(np.arange(n_images), views[order], column[order]) for column in table.T])
-    second = at[5] if flags & 1 else at[4]
-    angle = at[6] if flags & 1 else np.zeros(n_images)
-    phase = at[-1] if flags & 4 else np.zeros(n_images)
-    angle = np.degrees(angle) if flags & 2 else angle
-    phase = np.degrees(phase) if flags & 8 else phase
-    return tuple(
-        _two_defocus(float(at[4, i]) * 1e-3, float(second[i]) * 1e-3, float(angle[i]), float(phase[i]))
-        for i in range(n_images)
-    )

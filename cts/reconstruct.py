@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cts.alignment import AlignedImage, read_alignment, with_ctf
+from cts.alignment import AlignedImage, read_alignment
 from cts.config.imaging import StackReconstructionConfig
+from cts.defocus import with_ctf
 from cts.projection import Doubles, Floats
 from cts.reconstruction import (
     Exposure,
@@ -69,7 +70,7 @@ def reconstruct_tilt_series(
     transforms
         Alignment, where it is in a file of its own.
     ctf
-        Defocus (and exposures) of the images: see `cts.alignment.with_ctf`.
+        Defocus (and exposures) of the images: see `cts.defocus.with_ctf`.
     tilt_axis_deg
         Rotation of the tilt axis, where no file tells it.
     pixel_size_angstrom
@@ -147,11 +148,19 @@ def load_tilt_series(
                 f"not {binned_size:g} Å"
             )
         factor = max(1.0, binned_size / pixel_size)
-        shape = aligned_shape((header.shape[1], header.shape[2]), known[0].matrix)
+        shapes = [aligned_shape((header.shape[1], header.shape[2]), image.matrix) for image in known]
+        if len(set(shapes)) > 1:
+            raise ValueError(
+                f"{transforms or angles}: some images turned by more than 45 degrees, some by less; wanted "
+                "one direction of the tilt axis"
+            )
+        shape = shapes[0]
         height, width = (binned_length(n, factor) for n in shape)
         images = np.empty((len(known), height, width), np.float32)
         for image, out in zip(tqdm(known, desc="aligning", unit="image", disable=None), images, strict=True):
             raw = reader.read(image.index, image.index + 1)[0].astype(np.float32)
+            if not np.isfinite(raw).all():
+                raise ValueError(f"{stack}: NaN or infinite values in image {image.index}; wanted numbers")
             out[:] = bin_image(align_image(raw, image.matrix, image.shift_px), factor)
     normalise_images(images, config)
     if config.invert_contrast:

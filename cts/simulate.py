@@ -141,6 +141,8 @@ def simulate_tomogram(
 
 def _refuse_existing(output_dir: Path, overwrite: bool) -> None:
     """Stop before the work rather than after it."""
+    if output_dir.exists() and not output_dir.is_dir():
+        raise FileExistsError(f"{output_dir}: a file; wanted a folder, or a name for a new one")
     for name in ("tiltseries.mrc", "tomogram.mrc", "manifest.json"):
         if (output_dir / name).exists() and not overwrite:
             raise FileExistsError(
@@ -154,6 +156,8 @@ def read_specimen(model_path: Path) -> Specimen:
         rows, pixel_size = read_rows(reader), reader.header.pixel_size_angstrom
     nz, ny, nx = rows.shape
     mean = rows.data.sum(dtype=np.float64) / (nz * ny * nx)  # rows of padding are zero
+    if not np.isfinite(mean):
+        raise ValueError(f"{model_path}: NaN or infinite values; wanted a potential in V")
     rows.data[...] -= np.float32(mean)
     return Specimen(rows, pixel_size)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class Strict(BaseModel):
     """Base of every configuration model: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Uniform(Strict):
@@ -39,6 +40,7 @@ def _parse_drawn(value: Any) -> Any:
     return value
 
 
+_MEMBERS = ("float", "int", "Uniform", "Choice")  # of the unions below; pydantic names them in its errors
 Drawn = Annotated[float | Uniform | Choice, BeforeValidator(_parse_drawn)]
 DrawnInt = Annotated[int | Uniform | Choice, BeforeValidator(_parse_drawn)]
 
@@ -48,6 +50,8 @@ def bounds_of(value: Any) -> tuple[float, float]:
     if isinstance(value, Uniform):
         return value.low, value.high
     if isinstance(value, Choice):
+        if not all(isinstance(one, int | float) and math.isfinite(one) for one in value.choice):
+            raise ValueError("wanted numbers to choose from")
         return min(value.choice), max(value.choice)
     return value, value
 
@@ -128,7 +132,7 @@ def parse_config(values: Any, model: type[Model], name: str) -> Model:
 def describe_validation_error(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first fault of a pydantic error as one line: key, what is wrong, what was found."""
     fault = error.errors()[0]
-    key = ".".join(str(part) for part in fault["loc"]) or "configuration"
+    key = ".".join(str(part) for part in fault["loc"] if part not in _MEMBERS) or "configuration"
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key; wanted one of {', '.join(_keys_beside(model, fault['loc']))}"
     message = fault["msg"].removeprefix("Value error, ")

@@ -12,6 +12,8 @@ def generator(seed: int, *names: str) -> np.random.Generator:
 
     The stream depends on the seed and the names only, so a tomogram comes out the same alone or among ten.
     """
+    if seed < 0:
+        raise ValueError(f"seed {seed}; wanted a whole number, 0 or more")
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     words = np.frombuffer(digest, dtype=np.uint32).tolist()
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cts.alignment import axis_matrix, read_alignment, read_ctffind, read_imod_defocus, read_tlt, with_ctf
+from cts.alignment import axis_matrix, read_alignment, read_tlt, read_xf
+from cts.defocus import read_ctffind, read_imod_defocus, with_ctf
 from tests.cts.test_optics import DATA
 
 
@@ -39,6 +40,26 @@ def test_wrong_numbers_of_rows_are_refused(tmp_path):
         read_alignment(tmp_path / "d.tlt", None, 3, 10.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.tlt", "-3\nnan\n3\n", r"a\.tlt: nan; wanted rows of finite numbers"),
+        ("a.mdoc", "[ZValue = 0]\nTiltAngle = flat\n", r"a\.mdoc: could not convert .*'flat'"),
+        ("a.mdoc", "[ZValue = 0]\nTiltAngle = nan\n", r"a\.mdoc: a tilt angle that is not a number"),
+        ("a.aln", "-2 85 1 0 0 1 1 1 0 3\n", r"a\.aln: image -2"),
+        ("a.aln", "1 85 1 0 0 1 1 1 0 3\n" * 2, r"a\.aln: an image that is given twice"),
+    ],
+)
+def test_faulty_files_are_named(tmp_path, name, text, said):
+    with pytest.raises(ValueError, match=said):
+        read_alignment(_write(tmp_path / name, text), None, 3, 10.0)
+
+
+def test_transforms_that_cannot_be_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.xf: transform 2 maps the image to a line"):
+        read_xf(_write(tmp_path / "a.xf", "1 0 0 1 0 0\n1 1 1 1 0 0\n"))
+
+
 ALN = """# AreTomo Alignment / Priims bprmMn
 # RawSize = 64 64 4
 # NumPatches = 0
@@ -58,6 +79,17 @@ def test_aretomo_alignment_leaves_out_dark_frames(tmp_path):
     assert [image.tilt_deg for image in images] == [-3, 0, 9]
     # aligned = R (raw - T): the shift of an .xf is -R T
     np.testing.assert_allclose(images[0].matrix @ [3, -2] + images[0].shift_px, 0, atol=1e-12)
+
+
+def test_sections_of_aretomo_3_count_from_one(tmp_path):
+    rows = ALN.replace("\n    3    85", "\n    4    85").replace("\n    1    85", "\n    2    85")
+    rows = rows.replace("\n    0    85", "\n    1    85").replace("=     2    2 ", "=     3    3 ")
+    images = read_alignment(_write(tmp_path / "a.aln", rows), None, 4, 10.0)
+    assert [image.index for image in images] == [0, 1, 3]
+    # where the first section is dark, only its line tells
+    first_dark = ALN.replace("\n    0    85", "\n    2    85").replace("=     2    2 ", "=     0    0 ")
+    images = read_alignment(_write(tmp_path / "b.aln", first_dark), None, 4, 10.0)
+    assert [image.index for image in images] == [2, 1, 3]
 
 
 def test_a_tilt_axis_at_its_angle_comes_to_stand_upright():
@@ -151,3 +183,14 @@ def test_table_of_defocus_and_exposure(tmp_path):
     assert images[0].prior_e_per_angstrom2 == 3
     with pytest.raises(ValueError, match="2 rows; wanted 3"):
         with_ctf(images, table, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("-3", "negative defocus -3: positive = underfocus"), ("nan", "defocus nan"), ("", "could not convert")],
+)
+def test_defocus_that_cannot_be_is_refused(tmp_path, value, said):
+    images = read_alignment(_write(tmp_path / "a.tlt", "-3\n3\n"), None, 2, 10.0)
+    table = _write(tmp_path / "ctf.tsv", f"defocus_um\tnote\n5\ta\n{value}\tb\n")
+    with pytest.raises(ValueError, match=rf"ctf\.tsv: .*{said}"):
+        with_ctf(images, table, 2)

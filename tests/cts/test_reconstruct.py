@@ -22,7 +22,7 @@ from cts.reconstruction import reconstruct
 from cts.resample import align_image, bin_image
 from tests.cts.test_optics import DATA
 from tests.cts.test_reconstruction import astra_back_projection
-from tomoio import read_manifest, read_volume, write_stack
+from tomoio import read_manifest, read_stack, read_volume, write_stack
 from tomoio.command import run_command_line
 
 REAL = DATA / "empiar10499"
@@ -195,6 +195,27 @@ def test_command_reconstructs_prints_the_correlation_and_refuses(series, capsys)
         error = capsys.readouterr().err
         assert said in error
         assert error.count("\n") == 1
+
+
+def test_images_without_numbers_and_turned_differently_are_refused(series):
+    _, folder = series
+    config = StackReconstructionConfig(thickness_angstrom=200)
+    stack = read_stack(folder / "series.mrc").data.copy()
+    rows = ["1 0 0 1 0 0\n", *["0 1 -1 0 0 0\n"] * (len(stack) - 1)]
+    (folder / "mixed.xf").write_text("".join(rows))
+    with pytest.raises(ValueError, match=r"mixed\.xf: some images turned"):
+        reconstruct_tilt_series(
+            folder / "series.mrc",
+            folder / "series.tlt",
+            config,
+            folder / "never.mrc",
+            transforms=folder / "mixed.xf",
+        )
+    stack[3, 2, 1] = np.nan
+    write_stack(folder / "holes.mrc", stack, 10.0)
+    with pytest.raises(ValueError, match=r"holes\.mrc: NaN or infinite values in image 3"):
+        reconstruct_tilt_series(folder / "holes.mrc", folder / "series.tlt", config, folder / "never.mrc")
+    assert not (folder / "never.mrc").exists()
 
 
 real_data = pytest.mark.skipif(not REAL.is_dir(), reason="no real tilt series (shared/data/empiar10499)")

@@ -14,8 +14,9 @@ import pytest
 import starfile
 from scipy.ndimage import gaussian_filter
 
-from cts.alignment import read_alignment, with_ctf
+from cts.alignment import read_alignment
 from cts.config.imaging import SimulationConfig, StackReconstructionConfig
+from cts.defocus import with_ctf
 from cts.imaging import Specimen, image_contrast, plan_series, view_specimen
 from cts.projection import cut_rows
 from cts.reconstruct import reconstruct_tilt_series
@@ -343,6 +344,10 @@ def test_memory_stays_below_tomogram_and_series_and_half_a_gigabyte(tmp_path):
         ("optics: {defocus: 5}", "optics.defocus: unknown key; wanted one of voltage_kv"),
         ("tilt: {min_deg: 60, max_deg: -60}", "min_deg is above max_deg"),
         ("dose: {total_e_per_angstrom2: [0, 10]}", "wanted 0.1 to 10000"),
+        ("tilt: {angles_deg: [0, .nan]}", "tilt.angles_deg.1: Input should be a finite number"),
+        ("tilt: {step_deg: {choice: [2, two]}}", "tilt.step_deg: wanted numbers"),
+        ("detector: {dqe: [[0, 0.8], [1, 0.2], [0.5, 0.5]]}", "detector.dqe: wanted pairs"),
+        ("dose: {per_tilt_e_per_angstrom2: [1, 2]}", "2 doses; wanted one for each of 41"),
     ],
 )
 def test_wrong_configurations_end_in_one_line(model_dir, tmp_path, capsys, text, said):
@@ -363,9 +368,22 @@ def test_missing_model_and_existing_results_are_refused(model_dir, tmp_path, cap
     assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
     assert "exists already" in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["results"]["tomogram_id"] == "out"
+    command[4] = str(config)
+    assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
+    assert "config.yaml: a file; wanted a folder" in capsys.readouterr().err
     command[1] = str(tmp_path / "nowhere")
     assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
     assert "model.mrc: no such file" in capsys.readouterr().err
+
+
+def test_a_model_that_holds_no_number_is_refused(tmp_path, capsys):
+    potential = np.full((4, 8, 8), 4.5, np.float32)
+    potential[1, 2, 3] = np.nan
+    write_volume(tmp_path / "model.mrc", potential, 10.0)
+    (tmp_path / "config.yaml").write_text("tilt: {step_deg: 20}")
+    command = ["simulate", str(tmp_path), str(tmp_path / "config.yaml"), "-o", str(tmp_path / "out")]
+    assert run_command_line("cts", "", "cts", ("simulate",), [*command, "--seed", "1"]) == 2
+    assert "model.mrc: NaN or infinite values" in capsys.readouterr().err
 
 
 def test_nearly_edge_on_tilts_still_give_images(model_dir, tmp_path):

@@ -28,6 +28,9 @@ def test_fixed_range_and_choice_are_told_apart():
     assert bounds_of(inner.defocus_um) == (4, 6)
     assert bounds_of(inner.count) == (2, 5)
     assert bounds_of(7.0) == (7.0, 7.0)
+    for wrong in (("two", 3), (float("nan"), 3)):
+        with pytest.raises(ValueError, match="wanted numbers"):
+            bounds_of(Choice(choice=wrong))
 
 
 def test_resolve_draws_every_number_once_and_repeats():
@@ -56,6 +59,8 @@ def test_integer_ranges_include_both_bounds():
         ("nme: b", r"c\.yaml: nme: unknown key; wanted one of inner, steps, name"),
         ("inner: {defocus_um: [6, 4]}", r"wanted \[low, high\]"),
         ("inner: [", "not YAML"),
+        ("inner: {defocus_um: .nan}", r"inner\.defocus_um: Input should be a finite number"),
+        ("inner: {defocus_um: five}", r"inner\.defocus_um: Input should be a valid number"),
     ],
 )
 def test_faults_are_one_line_that_names_the_key(tmp_path, text, message):
