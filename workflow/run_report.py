@@ -96,7 +96,7 @@ def _png(figure: Figure) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _colour_map(classes: ClassTable) -> ListedColormap:
+def colour_map(classes: ClassTable) -> ListedColormap:
     """Return a map from label to colour for images shown with vmin 0, vmax 255."""
     colours = np.tile(np.array([0.5, 0.5, 0.5, 1.0]), (IGNORE + 1, 1))
     for entry in classes:
@@ -115,7 +115,7 @@ def _central_slices(path: Path, slab: int = 1) -> tuple[NDArray[Any], NDArray[An
         return reader.read(first, first + slab).mean(axis=0), xz
 
 
-def _grey_limits(image: NDArray[Any]) -> tuple[float, float]:
+def grey_limits(image: NDArray[Any]) -> tuple[float, float]:
     low, high = np.percentile(image, GREY_PERCENTILES)
     return float(low), float(high)
 
@@ -145,8 +145,8 @@ def _draw_synthetic(case: SyntheticCase, classes: ClassTable) -> Figure:
 
 def _image_style(image: NDArray[Any], classes: ClassTable | None) -> dict[str, Any]:
     if classes is not None:
-        return {"cmap": _colour_map(classes), "vmin": 0, "vmax": IGNORE}
-    low, high = _grey_limits(image)
+        return {"cmap": colour_map(classes), "vmin": 0, "vmax": IGNORE}
+    low, high = grey_limits(image)
     return {"cmap": "gray", "vmin": low, "vmax": high}
 
 
@@ -154,7 +154,7 @@ def _real_pictures(case: RealCase, classes: ClassTable) -> tuple[str, str]:
     """Return the real tomogram alone and with its segmentation, XY and XZ, as PNG text."""
     xy, xz = _central_slices(case.tomogram, REAL_SLAB)
     labels_xy, labels_xz = _central_slices(case.prediction)
-    low, high = _grey_limits(xy)
+    low, high = grey_limits(xy)
     heights = [xy.shape[0], xz.shape[0]]
     pictures = []
     for overlay in (False, True):
@@ -165,7 +165,7 @@ def _real_pictures(case: RealCase, classes: ClassTable) -> tuple[str, str]:
             if overlay:
                 shown = np.ma.masked_equal(labels, 0)
                 axis.imshow(
-                    shown, cmap=_colour_map(classes), vmin=0, vmax=IGNORE, alpha=0.55, origin="lower",
+                    shown, cmap=colour_map(classes), vmin=0, vmax=IGNORE, alpha=0.55, origin="lower",
                     interpolation="nearest",
                 )  # fmt: skip
             axis.set_axis_off()
