@@ -105,14 +105,14 @@ use rule block as dose_block with:
         "logs/experiments/dose/block/{network}.log",
     benchmark:
         "logs/benchmarks/experiments/dose/block/{network}.tsv"
-    message:
-        "Normalising and concatenating the tomograms for the network {wildcards.network}"
     params:
         config=pipeline.blocks.model_dump(mode="json"),
         names=lambda wildcards: [
             f"part_{i:02d}" for i in range(len(dose_block_pairs(wildcards)))
         ],
         domains=lambda wildcards: ["synthetic"] * len(dose_block_pairs(wildcards)),
+    message:
+        "Normalising and concatenating the tomograms for the network {wildcards.network}"
 
 
 use rule train as dose_train with:

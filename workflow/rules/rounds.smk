@@ -178,12 +178,12 @@ use rule segment as segment_held_out with:
         "logs/rounds/{round}/held_out/{tomogram}.log",
     benchmark:
         "logs/benchmarks/held_out/{round}/{tomogram}.tsv"
-    message:
-        "Segmenting the held-out crop {wildcards.tomogram} with the network of round {wildcards.round}"
     params:
         config=pipeline.segmentation.model_dump(mode="json"),
         contrast=lambda wildcards: held_out_contrast(wildcards.tomogram),
         pixel_size_angstrom=None,
+    message:
+        "Segmenting the held-out crop {wildcards.tomogram} with the network of round {wildcards.round}"
 
 
 def held_out_contrast(region):
