@@ -131,5 +131,7 @@ def write_relion_star(
             "rlnTomoHand": -1.0,
         }
     )
+    text = starfile.to_string({"global": header, tomogram_id: series})
     with new_file(path, overwrite=overwrite) as partial:
-        starfile.write({"global": header, tomogram_id: series}, partial)
+        # Without the date that starfile begins with: the same seed is to give the same bytes.
+        partial.write_text(text[text.index("data_") :], encoding="utf-8")
