@@ -191,7 +191,8 @@ class Canvas:
 
 @njit(cache=True, inline="always")
 def _clipped_range(start: int, size: int, limit: int) -> tuple[int, int]:
-    return max(0, -start), min(size, limit - start)
+    first = max(0, -start)
+    return first, max(first, min(size, limit - start))
 
 
 @njit(cache=True)
@@ -222,11 +223,12 @@ def _add_class(stamp, start, target):  # type: ignore[no-untyped-def]
     x0, x1 = _clipped_range(start[2], stamp.shape[2], target.shape[2])
     for z in range(z0, z1):
         for y in range(y0, y1):
-            for x in range(x0, x1):
-                steps = int(stamp[z, y, x] * _STEPS + 0.5)
-                if steps > 0:
-                    at = target[start[0] + z, start[1] + y, start[2] + x] + steps
-                    target[start[0] + z, start[1] + y, start[2] + x] = min(at, 255)
+            # rows of their own, indexed from zero, become vector code
+            share = stamp[z, y, x0:x1]
+            row = target[start[0] + z, start[1] + y, start[2] + x0 : start[2] + x1]
+            for x in range(len(share)):
+                steps = np.int32(max(share[x], np.float32(0)) * np.float32(_STEPS) + np.float32(0.5))
+                row[x] = min(row[x] + steps, 255)
 
 
 @njit(cache=True)
@@ -235,26 +237,26 @@ def _add_object(volts, stamp, start, potential, occupancy, code, instance, stren
     z0, z1 = _clipped_range(start[0], stamp.shape[0], code.shape[0])
     y0, y1 = _clipped_range(start[1], stamp.shape[1], code.shape[1])
     x0, x1 = _clipped_range(start[2], stamp.shape[2], code.shape[2])
+    first, end = start[2] + x0, start[2] + x1
     for z in range(z0, z1):
         for y in range(y0, y1):
-            for x in range(x0, x1):
-                i, j, k = start[0] + z, start[1] + y, start[2] + x
-                if volts[z, y, x] != 0.0:
-                    potential[i, j, k] += volts[z, y, x]
-                share = stamp[z, y, x]
-                if share == 0.0:
-                    continue
+            i, j = start[0] + z, start[1] + y
+            volt, share = volts[z, y, x0:x1], stamp[z, y, x0:x1]
+            volt_row, share_row = potential[i, j, first:end], occupancy[i, j, first:end]
+            for x in range(len(share)):
+                volt_row[x] += volt[x]
                 # slightly negative in the rim, as the potential is: both are cut to the band of the pixels
-                occupancy[i, j, k] += share
-                if share < 0.0:
-                    continue
-                steps = int(min(share, 2.0) * _STEPS + 0.5)
-                if steps > 0 and steps > strength[i, j, k]:
-                    strength[i, j, k] = steps
-                    instance[i, j, k] = own
-                if occupancy[i, j, k] >= 0.5 and code[i, j, k] != OBJECT:
-                    filled += code[i, j, k] == FREE
-                    code[i, j, k] = OBJECT
+                share_row[x] += share[x]
+            codes, owners, most = code[i, j, first:end], instance[i, j, first:end], strength[i, j, first:end]
+            for x in range(len(share)):
+                if share[x] > 0.0:
+                    steps = int(min(share[x], 2.0) * _STEPS + 0.5)
+                    if steps > most[x]:
+                        most[x] = steps
+                        owners[x] = own
+                    if share_row[x] >= 0.5 and codes[x] != OBJECT:
+                        filled += codes[x] == FREE
+                        codes[x] = OBJECT
     return filled
 
 

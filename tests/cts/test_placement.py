@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from cts.canvas import OBJECT, Canvas
-from cts.free_room import FreeRoom
+from cts.free_room import FreeRoom, _coarse_distance
 from cts.membrane_field import MembraneField
 from cts.particles import PlacementRules, Species, place_particles, schedule, share_attempts
 from cts.placement import Pose, add_poses, bounded, first_fit, footprint, make_body, random_rotation
@@ -127,6 +127,23 @@ def test_proposals_keep_off_closed_faces():
     assert positions[:, 0].min() >= 6
     assert positions[:, 0].max() <= 25
     assert positions[:, 1].min() <= 2
+
+
+@pytest.mark.parametrize("closed", [(True, False, False), (True, True, True)])
+def test_the_map_of_room_holds_chamfer_distances_to_what_is_half_filled(closed):
+    """Against their closed form: 3 a + 4 b + 5 c steps across faces, edges and corners."""
+    canvas = _canvas((10, 13, 11), closed)
+    rng = np.random.default_rng(5)
+    for corner in rng.integers(0, canvas.shape, (4, 3)):
+        canvas.code[tuple(slice(start, start + 2) for start in corner)] = OBJECT
+    filled = np.pad(canvas.code != 0, 1)
+    for axis in np.flatnonzero(closed):
+        np.moveaxis(filled, axis, 0)[[0, -1]] = True
+    steps = np.abs(np.argwhere(np.ones_like(filled))[:, None] - np.argwhere(filled))
+    large, middle, small = np.sort(steps, axis=2)[..., ::-1].transpose(2, 0, 1)
+    expected = (5 * small + 4 * (middle - small) + 3 * (large - middle)).min(axis=1).reshape(filled.shape)
+    found = _coarse_distance(canvas.code, 1, np.array(closed))
+    np.testing.assert_array_equal(found, expected[1:-1, 1:-1, 1:-1])
 
 
 def test_no_proposals_without_room():
