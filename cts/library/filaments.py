@@ -54,13 +54,13 @@ def cofilactin() -> Structure:
 def tubulin_dimer() -> Structure:
     """Return the αβ-tubulin dimer (97 kDa), the repeat of a protofilament, 82 Å long.
 
-    A monomer measures 46 Å along the circumference, 40 Å along the protofilament and 65 Å along the radius
-    (Nogales, Wolf & Downing 1998); neighbours along a protofilament are 40-42 Å apart. The helices of the
-    outer face (H11, H12) make it the broader one; the inner face is narrower.
+    Neighbours along a protofilament touch, 41 Å apart; neighbours side by side touch only near the inside
+    of the wall, so that ridges stand out on its outside. The two ellipsoids of a monomer were fitted to a
+    wall built from PDB 5IJ0: at 12.5 Å, the share of the wall that is labelled differs by at most 0.04 at any
+    radius from 100 to 124 Å, and the valleys between the subunits are as deep.
     """
     monomers = [
-        union(ellipsoid((0, 0, z), (31, 23, 20.5)), ellipsoid((10, 4, z + 2), (19, 22, 18)))
-        for z in (-20.5, 20.5)
+        union(ellipsoid((-6, 0, z), (17, 29, 23)), ellipsoid((6, 0, z), (21, 19, 22))) for z in (-20.5, 20.5)
     ]
     return build("tubulin_dimer", *(Part("dimer", "microtubule", shape, _TUBULIN_DA) for shape in monomers))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import shift
+from scipy.ndimage import map_coordinates, shift
 from scipy.spatial.transform import Rotation
 
 from cts.canvas import Canvas
@@ -55,7 +55,8 @@ def _real_section(protofilaments):
     return section - np.median(section), centre, lean
 
 
-def _simulated_section(protofilaments):
+def _simulated(protofilaments):
+    """Return a canvas with a tube along y, and its axis."""
     classes = read_class_table(ROOT / "config" / "classes.tsv")
     rows = {
         row.structure_id: row for row in read_structure_table(ROOT / "config" / "structures.tsv", classes)
@@ -72,7 +73,12 @@ def _simulated_section(protofilaments):
             offset = frame @ place + along_y @ [0, 0, unit * repeat.rise_angstrom]
             poses.append(Pose(body, centre + offset[::-1] / PIXEL, frame @ turn))
     assert add_poses(canvas, poses, 1.0) == 1
-    return canvas.potential[:, 15:45].mean(axis=1), centre[[0, 2]]
+    return canvas, centre[[0, 2]]
+
+
+def _simulated_section(protofilaments):
+    canvas, centre = _simulated(protofilaments)
+    return canvas.potential[:, 15:45].mean(axis=1), centre
 
 
 @pytest.mark.parametrize("protofilaments", [13, 14])
@@ -91,3 +97,18 @@ def test_the_section_shows_as_many_protofilaments():
     angle = np.arctan2(z - centre[0], x - centre[1])[ring]
     powers = [abs((section[ring] * np.exp(-1j * order * angle)).sum()) for order in range(5, 20)]
     assert int(np.argmax(powers)) + 5 == 13
+
+
+@pytest.mark.parametrize(
+    ("radius_angstrom", "from_5ij0"), [(100, 0.93), (106, 0.89), (112, 0.76), (118, 0.56)]
+)
+def test_the_wall_is_as_continuous_as_one_of_tubulin(radius_angstrom, from_5ij0):
+    """Share of a cylinder in the wall that is at least half filled, against a wall built from PDB 5IJ0."""
+    canvas, centre = _simulated(13)
+    angle, y = np.meshgrid(np.linspace(0, 2 * np.pi, 720), np.arange(15, 45), indexing="ij")
+    z, x = (
+        middle + radius_angstrom / PIXEL * turn(angle)
+        for middle, turn in zip(centre, (np.sin, np.cos), strict=True)
+    )
+    filled = map_coordinates(canvas.occupancy, [z, y, x], order=1) >= 0.5
+    assert filled.mean() == pytest.approx(from_5ij0, abs=0.07)
