@@ -119,6 +119,9 @@ def read_atoms(path: Path | str, *, assembly: str | None = None) -> tuple[Atoms,
     models = [atoms for atoms in models if len(atoms)]
     if not models:
         raise ValueError(f"{path}: no atoms; wanted a PDB or mmCIF file with coordinates")
+    for atoms in models:
+        if not (np.isfinite(atoms.positions_angstrom).all() and np.isfinite(atoms.weights).all()):
+            raise ValueError(f"{path}: a coordinate or occupancy is not a finite number")
     return tuple(models)
 
 

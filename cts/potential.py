@@ -8,6 +8,7 @@ spline at the rotated and shifted voxels. Nothing is rasterised twice and nothin
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,8 @@ _FADE_PIXELS = 2.5
 # profiles of scattering factors along the radius, and those whose share is less than this are left out
 _PROFILE_SAMPLES = 128
 _RANK_TOLERANCE = 3e-4
+# of a rendered grid, at some 40 bytes each: room for a virus of 100 nm at 4 Å, not for an atom gone astray
+_MOST_SAMPLES = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,17 @@ def render(structure: Structure, pixel_size_angstrom: float) -> RenderedStructur
     Raises
     ------
     ValueError
-        If the pixel size is not positive.
+        If the pixel size is not positive, or the structure too large for it.
     """
     if not pixel_size_angstrom > 0:
         raise ValueError(f"pixel size {pixel_size_angstrom} Å; wanted a positive number")
     sampling = pixel_size_angstrom / OVERSAMPLING
     wanted = _box_shape(structure, sampling)
+    if math.prod(wanted) > _MOST_SAMPLES:
+        raise ValueError(
+            f"{structure.structure_id}: an atom lies {structure.radius_angstrom:.0f} Å from the origin, too "
+            f"far to be rendered at {pixel_size_angstrom:g} Å; wanted a smaller structure or larger pixels"
+        )
     shape = _transform_shape(wanted)
     frequencies = _frequency_grid(shape, sampling)
     filters = _filters(frequencies, pixel_size_angstrom)

@@ -105,6 +105,16 @@ class StructureRow(Strict):
                 raise ValueError(f"conformer {source!r}; wanted models, or sources such as file:PATH")
         return value
 
+    @field_validator("chains")
+    @classmethod
+    def _whole_groups(cls, value: tuple[tuple[str, ...], ...] | None) -> tuple[tuple[str, ...], ...] | None:
+        names = [name for group in value or () for name in group]
+        if value is not None and not all(value):
+            raise ValueError("an empty group of chains; wanted names between the semicolons")
+        if len(set(names)) < len(names):
+            raise ValueError("a chain that is listed twice; wanted each once")
+        return value
+
     @field_validator("length_nm")
     @classmethod
     def _ordered_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -191,3 +191,11 @@ def test_nucleosome_lies_between_protein_and_nucleic_acid():
     (atoms,) = read_atoms(REAL / "5gt0_nucleosome.pdb.gz")
     nucleic = _structure([atoms.select(atoms.kinds == 1, "dna")])
     assert 9.0 <= _mean_inner_potential(nucleic) <= 10.0
+
+
+@pytest.mark.parametrize("text", ["     nan", "     inf"])
+def test_coordinates_that_are_no_numbers_are_refused_by_file(tmp_path, text):
+    lines = alanine()
+    lines[-1] = lines[-1][:30] + text + lines[-1][38:]
+    with pytest.raises(ValueError, match=r"ala\.pdb: a coordinate or occupancy is not a finite number"):
+        read_atoms(write(tmp_path / "ala.pdb", lines))

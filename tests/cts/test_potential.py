@@ -170,6 +170,12 @@ def test_refuses_a_pixel_size_that_is_not_positive(pixel):
         render(_globule(), pixel)
 
 
+def test_refuses_an_atom_gone_astray():
+    astray = Submodel("all", "ribosome", np.array([[0, 0, 0], [9e4, 9e4, 9e4]]), np.zeros(2, np.int32))
+    with pytest.raises(ValueError, match="far: an atom lies 155885 Å from the origin, too far"):
+        render(Structure("far", (astray,), KINDS), 10.0)
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="real structures are not at hand")
 @pytest.mark.parametrize("name", ["1s3x.pdb.gz", "2cg9.pdb.gz"])
 def test_excluded_volume_fills_molecules_without_holes(name):

@@ -202,3 +202,11 @@ def test_thermosome_is_a_sixteen_mer():
     (structure,) = load_structures([row(f"file:{REAL / '1a6d_thermosome.pdb.gz'}", assembly="1")])["sample"]
     assert structure.mass_da == pytest.approx(866_000, rel=0.02)
     assert 80 < structure.radius_angstrom < 100
+
+
+@pytest.mark.parametrize(
+    ("chains", "message"), [((("A",), ()), "an empty group"), ((("A",), ("A",)), "twice")]
+)
+def test_groups_of_chains_are_whole_and_disjoint(chains, message):
+    with pytest.raises(ValueError, match=message):
+        row("file:abc.pdb", chains=chains)
