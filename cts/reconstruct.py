@@ -16,6 +16,7 @@ from tqdm import tqdm
 from cts.alignment import AlignedImage, read_alignment
 from cts.config.imaging import StackReconstructionConfig
 from cts.defocus import with_ctf
+from cts.kernels import announced_compilation
 from cts.projection import Doubles, Floats
 from cts.reconstruction import (
     Exposure,
@@ -43,6 +44,7 @@ class TiltSeries:
     pixel_size_angstrom: float
 
 
+@announced_compilation()
 def reconstruct_tilt_series(
     stack: Path,
     angles: Path,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from cts.imaging import (
     recorded_contrast,
     view_specimen,
 )
+from cts.kernels import announced_compilation
 from cts.projection import Floats, load_kernels, read_rows
 from cts.reconstruction import (
     Exposure,
@@ -35,6 +34,7 @@ from cts.reconstruction import (
     write_rows,
 )
 from cts.sample import rough_surfaces
+from cts.timings import Timings
 from tomoio import VolumeReader, create_volume, read_header, write_manifest, write_stack, write_volume
 from tomoio.config import resolve
 from tomoio.randomness import generator
@@ -42,19 +42,7 @@ from tomoio.randomness import generator
 _log = logging.getLogger(__name__)
 
 
-class Timings(dict[str, float]):
-    """Seconds by step, added up."""
-
-    @contextmanager
-    def of(self, step: str) -> Iterator[None]:
-        """Add the time that the block takes to a step."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self[step] = self.get(step, 0.0) + time.perf_counter() - start
-
-
+@announced_compilation()
 def simulate_tomogram(
     model_dir: Path,
     config: SimulationConfig,
