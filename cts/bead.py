@@ -70,16 +70,25 @@ def add_contamination(
         surface = rng.integers(2) * (canvas.shape[0] - 1)
         centre = np.array([surface, *rng.uniform(0, canvas.shape[1:])])
         voxel = np.rint(centre).astype(np.int64)
-        occupancy, start = _solid(shape, centre - voxel)
+        occupancy, start = _solid(shape, centre - voxel, -voxel, np.array(canvas.shape) - voxel)
         # ice lies about what is there; it does not cut into it
         _keep_free(canvas, occupancy, voxel + start)
         _add_solid(canvas, occupancy, voxel + start, lump.mean_volt, BACKGROUND_CLASS, canvas.new_instance())
 
 
-def _solid(shape: Vesicle, subvoxel: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the share of each voxel that a solid fills, and its first voxel relative to its centre."""
+def _solid(
+    shape: Vesicle,
+    subvoxel: NDArray[np.float64],
+    low: NDArray[np.int64] | float = -np.inf,
+    high: NDArray[np.int64] | float = np.inf,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the share of each voxel that a solid fills, and its first voxel relative to its centre.
+
+    Voxels before ``low`` and from ``high`` on are left out.
+    """
     reach = int(np.ceil(shape.greatest_radius)) + 2
-    start, stop = np.full(3, -reach), np.full(3, reach + 1)
+    start = np.maximum(np.full(3, -reach), low).astype(np.int64)
+    stop = np.minimum(np.full(3, reach + 1), high).astype(np.int64)
     distance = shape.distance(subvoxel, start, stop)
     return (special.erfc(distance / (np.sqrt(2) * _SURFACE_SIGMA_PIXELS)) / 2).astype(np.float32), start
 

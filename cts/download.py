@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 import shutil
 import time
 import urllib.error
@@ -19,6 +20,7 @@ LOGGER = logging.getLogger(__name__)
 
 _FOLDER = "pdb"
 _CHUNK_BYTES = 1 << 16
+_IDENTIFIER = re.compile(r"[0-9a-z]{4}|pdb_[0-9a-z]{8}")
 
 
 def fetch_entry(pdb_id: str, store: Path, config: DownloadConfig) -> Path:
@@ -45,8 +47,10 @@ def fetch_entry(pdb_id: str, store: Path, config: DownloadConfig) -> Path:
         If every attempt failed; it says why the last one did.
     """
     name = pdb_id.lower()
-    if not (name.isalnum() and len(name) == 4) and not name.startswith("pdb_"):
-        raise ValueError(f"pdb:{pdb_id}: wanted an identifier of four characters, such as pdb:6T1Y")
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(
+            f"pdb:{pdb_id}: wanted an identifier of four characters, such as pdb:6T1Y, or pdb_ and eight"
+        )
     target = Path(store) / _FOLDER / f"{name}.cif.gz"
     if not target.is_file():
         if "://" in config.base_url:

@@ -22,6 +22,8 @@ _EDGE_BEYOND_HEAD_ANGSTROM = 5.0
 # what a pixel sees is smoothed by this share of it: enough not to alias, and without ringing
 _PIXEL_SIGMA = 0.35
 _ZONES = 7
+# of a vesicle's cloud; a coarser cloud serves where the vesicle is much larger than any field of view
+_MOST_DIRECTIONS = 500_000
 _WAVES = 3
 
 
@@ -94,7 +96,7 @@ class Vesicle:
     @property
     def greatest_radius(self) -> float:
         """Radius that no point of the surface exceeds, voxels (to a part in a hundred)."""
-        return 1.01 * float(self._radii(_even_directions(2000)).max())
+        return 1.01 * float(self.radii(_even_directions(2000)).max())
 
     def distance(
         self, centre_zyx: NDArray[np.float64], start: NDArray[np.int64], stop: NDArray[np.int64]
@@ -108,12 +110,14 @@ class Vesicle:
 
     def cloud(self, margin: float) -> NDArray[np.float32]:
         """Return points (point, 3), z, y, x, that fill the vesicle and a margin about it, in voxels."""
-        directions = _even_directions(max(200, int(4 * np.pi * (self.radius / 2) ** 2)))
-        surface = self._radii(directions)
+        count = max(200, int(4 * np.pi * (self.radius / 2) ** 2))
+        directions = _even_directions(min(count, _MOST_DIRECTIONS))
+        surface = self.radii(directions)
         shells = [surface + margin, *(surface * share for share in (0.97, 0.8, 0.6, 0.4, 0.2))]
         return np.concatenate([directions * shell[:, None] for shell in shells]).astype(np.float32)
 
-    def _radii(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    def radii(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the radius, voxels, in directions (direction, 3) of unit length, z, y, x."""
         radii = np.empty(len(directions))
         _vesicle_radii(directions, self.radius, self.axes, self.amplitudes, radii)
         return radii

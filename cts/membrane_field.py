@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from cts.canvas import FIRST_MEMBRANE, FREE, OBJECT, Canvas
 from cts.config.specimen import MembraneConfig
 from cts.membrane import (
     Profile,
+    Vesicle,
     apply_profile,
     bilayer_profile,
     draw_sheet,
@@ -23,6 +25,8 @@ from cts.placement import bounded, first_fit
 from tomoio.config import resolve
 
 CYTOSOL, LUMEN, OUTSIDE = 0, 1, 2
+LOGGER = logging.getLogger(__name__)
+
 _TRIES = 60
 _SHEET_TRIES = 40
 _COARSE = 4  # voxels between which a sheet or tube is tested before it is drawn
@@ -65,6 +69,8 @@ class MembraneField:
         Membranes that take proteins.
     records
         What was placed, for the manifest.
+    without_room
+        How many of each kind were wanted and found no room.
     distance_angstrom
         Signed distance to the nearest membrane, where it was asked for.
     """
@@ -74,6 +80,7 @@ class MembraneField:
     distance_angstrom: NDArray[np.float32] | None
     surfaces: list[Surface] = field(default_factory=list)
     records: list[dict[str, object]] = field(default_factory=list)
+    without_room: dict[str, int] = field(default_factory=dict)
     bilayers: int = 0
 
     def add(
@@ -136,12 +143,15 @@ def place_membranes(
         "plasma": _place_sheet,
     }
     for group in groups:
-        for _ in range(resolve(group, rng).count):
-            place[group.kind](membranes, resolve(group, rng), rng)
+        wanted = resolve(group, rng).count
+        placed = sum(place[group.kind](membranes, resolve(group, rng), rng) for _ in range(wanted))
+        if placed < wanted:
+            LOGGER.warning("%d of %d membranes (%s) found no room", wanted - placed, wanted, group.kind)
+            membranes.without_room[group.kind] = membranes.without_room.get(group.kind, 0) + wanted - placed
     return membranes
 
 
-def _place_vesicle(membranes: MembraneField, config: MembraneConfig, rng: np.random.Generator) -> None:
+def _place_vesicle(membranes: MembraneField, config: MembraneConfig, rng: np.random.Generator) -> bool:
     """Place a vesicle; a double one gets a second membrane inside, a nested one a smaller vesicle."""
     canvas = membranes.canvas
     centre = _add_vesicle(membranes, config, config.radius_nm * 10 / canvas.pixel_size_angstrom, None, rng)
@@ -149,6 +159,7 @@ def _place_vesicle(membranes: MembraneField, config: MembraneConfig, rng: np.ran
         radius_nm = config.radius_nm * rng.uniform(*_NESTED_RADIUS)
         if radius_nm >= _SMALLEST_RADIUS_NM:
             _add_vesicle(membranes, config, radius_nm * 10 / canvas.pixel_size_angstrom, centre, rng)
+    return centre is not None
 
 
 def _add_vesicle(
@@ -164,7 +175,7 @@ def _add_vesicle(
     pixel = canvas.pixel_size_angstrom
     margin = (config.leaflet_spacing_angstrom / 2 + _CLEARANCE_ANGSTROM) / pixel
     offsets = np.rint(shape.cloud(margin)).astype(np.int32)
-    voxels = _vesicle_centres(canvas, shape.greatest_radius + margin, radius, within, rng)
+    voxels = _vesicle_centres(canvas, shape, margin, within, rng)
     code = canvas.code if within is not None else _with_insides(membranes)
     found = first_fit(canvas, bounded(offsets), voxels, 0.0, code=code, closed=(False, False, False))
     if found < 0:
@@ -190,21 +201,33 @@ def _add_vesicle(
 
 def _vesicle_centres(
     canvas: Canvas,
-    reach: float,
-    radius: float,
+    shape: Vesicle,
+    margin: float,
     within: NDArray[np.float64] | None,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Draw voxels for the centre of a vesicle."""
     if within is not None:
-        shifts = rng.standard_normal((_TRIES, 3)) * radius * 0.5
+        shifts = rng.standard_normal((_TRIES, 3)) * shape.radius * 0.5
         return np.rint(within + shifts).astype(np.int64)
+    reach = shape.greatest_radius + margin
     low, high = np.zeros(3), np.array(canvas.shape, dtype=np.float64)
     for axis in np.flatnonzero(canvas.closed):
         size = canvas.shape[axis]
         fits = 2 * reach < size
         low[axis], high[axis] = (reach, size - reach) if fits else (0.25 * size, 0.75 * size)
-    return np.floor(rng.uniform(low, high, (_TRIES, 3))).astype(np.int64)
+    points = rng.uniform(low, high, (_TRIES, 3))
+    if 2 * shape.radius > min(canvas.shape[1:]):
+        # centred in the field, a vesicle this large would show nothing of its membrane: let that pass there
+        outwards = _flat_directions(_TRIES, rng)
+        points -= outwards * shape.radii(outwards)[:, None]
+    return np.floor(points).astype(np.int64)
+
+
+def _flat_directions(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return random directions (direction, 3), z, y, x, within the plane of the film."""
+    azimuths = rng.uniform(0, 2 * np.pi, count)
+    return np.stack([np.zeros(count), np.sin(azimuths), np.cos(azimuths)], axis=1)
 
 
 def _with_insides(membranes: MembraneField) -> NDArray[np.int16]:
@@ -213,7 +236,7 @@ def _with_insides(membranes: MembraneField) -> NDArray[np.int16]:
     return np.where(inside, np.int16(OBJECT), membranes.canvas.code)
 
 
-def _place_sheet(membranes: MembraneField, config: MembraneConfig, rng: np.random.Generator) -> None:
+def _place_sheet(membranes: MembraneField, config: MembraneConfig, rng: np.random.Generator) -> bool:
     """Place a plasma membrane, or a sheet: two membranes with a lumen between."""
     canvas = membranes.canvas
     pixel = canvas.pixel_size_angstrom
@@ -225,7 +248,7 @@ def _place_sheet(membranes: MembraneField, config: MembraneConfig, rng: np.rando
         if _is_clear(membranes, np.abs(coarse) - half if half else coarse, profile.reach_angstrom / pixel):
             break
     else:
-        return
+        return False
     height = sheet.distance(canvas.shape)
     distance = np.abs(height) - half if half else height
     bare = bool(rng.random() < config.bare)
@@ -237,9 +260,10 @@ def _place_sheet(membranes: MembraneField, config: MembraneConfig, rng: np.rando
     else:
         membranes.add(distance, start, config, profile, bare)
         membranes.compartments[(distance > 0) & (membranes.compartments == CYTOSOL)] = OUTSIDE
+    return True
 
 
-def _place_tube(membranes: MembraneField, config: MembraneConfig, rng: np.random.Generator) -> None:
+def _place_tube(membranes: MembraneField, config: MembraneConfig, rng: np.random.Generator) -> bool:
     canvas = membranes.canvas
     pixel = canvas.pixel_size_angstrom
     profile = bilayer_profile(config, pixel)
@@ -250,7 +274,8 @@ def _place_tube(membranes: MembraneField, config: MembraneConfig, rng: np.random
             bare = bool(rng.random() < config.bare)
             membranes.add(distance, np.zeros(3, np.int64), config, profile, bare)
             membranes.compartments[distance < 0] = LUMEN
-            return
+            return True
+    return False
 
 
 def _is_clear(membranes: MembraneField, distance: NDArray[np.float32], reach: float) -> bool:

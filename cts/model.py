@@ -10,13 +10,14 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from cts import canvas
 from cts.config.specimen import SpecimenConfig
-from cts.config.structures import DownloadConfig, StructureRow, read_structure_table
+from cts.config.structures import StructureRow, read_structure_table
+from cts.kernels import announced_compilation
 from cts.potential import RenderedStructure, render
 from cts.specimen import (
     SpecimenModel,
     build_specimen,
+    check_classes,
     choose_species,
     draw_configuration,
     filament_structures,
@@ -44,7 +45,6 @@ def model_specimen(
     seed: int,
     tomogram_id: str,
     store: Path | None = None,
-    download: DownloadConfig | None = None,
     overwrite: bool = False,
 ) -> None:
     """Build a specimen and write ``model.mrc``, ``atlas.mrc``, ``instances.mrc``, lists and a manifest.
@@ -61,8 +61,6 @@ def model_specimen(
         Together they fix every random number.
     store
         Folder that keeps downloaded and parsed structures.
-    download
-        Where ``pdb:`` structures come from.
     overwrite
         Replace files that exist.
 
@@ -73,20 +71,22 @@ def model_specimen(
     """
     output_dir = Path(output_dir)
     _refuse_existing(output_dir, config, overwrite)
+    check_classes(config, classes)
     timings = Timings()
     rng = generator(seed, tomogram_id, "configuration")
     drawn = draw_configuration(config, rng)
     rows = {row.structure_id: row for row in read_structure_table(config.structures, classes)}
     chosen = choose_species(drawn, list(rows.values()), rng)
     used = [item.row for item in chosen] + [rows[name] for name in filament_structures(drawn)]
-    _announce_compilation()
     with timings.of("load"):
-        structures = load_structures({row.structure_id: row for row in used}.values(), store, download)
-    with timings.of("render"):
-        rendered = _render_all(structures, drawn.pixel_size_angstrom)
-    specimen = build_specimen(
-        drawn, chosen, rows, rendered, classes, seed=seed, tomogram_id=tomogram_id, timings=timings
-    )
+        unique = {row.structure_id: row for row in used}.values()
+        structures = load_structures(unique, store, config.download)
+    with announced_compilation():
+        with timings.of("render"):
+            rendered = _render_all(structures, drawn.pixel_size_angstrom)
+        specimen = build_specimen(
+            drawn, chosen, rows, rendered, classes, seed=seed, tomogram_id=tomogram_id, timings=timings
+        )
     with timings.of("write"):
         _write(output_dir, specimen, drawn, tomogram_id, overwrite)
     write_manifest(
@@ -109,6 +109,8 @@ def model_specimen(
 
 
 def _refuse_existing(output_dir: Path, config: SpecimenConfig, overwrite: bool) -> None:
+    if output_dir.exists() and not output_dir.is_dir():
+        raise NotADirectoryError(f"{output_dir}: is a file; wanted a folder to write to")
     names = (*_OUTPUTS, _DISTANCE) if config.write_membrane_distance else _OUTPUTS
     existing = [output_dir / name for name in names if (output_dir / name).exists()]
     if existing and not overwrite:
@@ -132,13 +134,6 @@ def _files(rows: Iterable[StructureRow]) -> list[str]:
 
 def _progress(items: Iterable[Item], what: str) -> Iterable[Item]:
     return tqdm(list(items), desc=what, unit="structure", delay=2, leave=False, disable=None)
-
-
-def _announce_compilation() -> None:
-    """Say what the first run waits for: the kernels are compiled once and kept beside the package."""
-    cache = Path(str(canvas._finish.stats.cache_path))
-    if not any(cache.glob("canvas._finish*.nbi")):
-        LOGGER.info("compiling the placement kernels, once, about half a minute ...")
 
 
 def _write(

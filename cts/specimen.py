@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cts.bead import BEAD_STRUCTURE, add_beads, add_contamination
+from cts.bead import BEAD_STRUCTURE, GOLD_CLASS, add_beads, add_contamination
 from cts.canvas import Canvas
-from cts.carbon import add_carbon
+from cts.carbon import CARBON_CLASS, add_carbon
 from cts.config.specimen import FilamentConfig, LayerConfig, SpecimenConfig
 from cts.config.structures import StructureRow
 from cts.filament import PlacedFilament, Repeat, bundle_offsets, place_filaments
@@ -164,6 +164,7 @@ def build_specimen(
             "objects_mg_per_ml": round(protein_share * _MG_PER_ML_FILLED, 1),
             "objects": canvas.instances,
             "membranes": membranes.records,
+            "membranes_without_room": membranes.without_room,
             "filaments": _count([f.points[0].structure_id for f in filaments]),
             "gold_beads": sum(item.structure_id == BEAD_STRUCTURE for item in particles),
             "species": [
@@ -177,6 +178,23 @@ def build_specimen(
             ],
         },
     )
+
+
+def check_classes(config: SpecimenConfig, classes: ClassTable) -> None:
+    """Check that the table has the classes of what a configuration adds by itself.
+
+    Raises
+    ------
+    ValueError
+        If membranes, carbon or gold are wanted and the table has no such class.
+    """
+    wanted = {
+        MEMBRANE_CLASS: bool(config.membranes),
+        CARBON_CLASS: config.carbon is not None,
+        GOLD_CLASS: config.beads is not None,
+    }
+    for name in (name for name, is_wanted in wanted.items() if is_wanted):
+        classes.label_of(name)
 
 
 def filament_structures(config: SpecimenConfig) -> list[str]:
@@ -241,6 +259,13 @@ def _check_filaments(config: SpecimenConfig, table: Mapping[str, StructureRow]) 
                 f"{config.structures}: {name} has placement {table[name].placement}; "
                 f"wanted {' or '.join(_FILAMENT_PLACEMENTS)}"
             )
+    for group in config.filaments:
+        kinds = {table[name].placement for name in (group.structure, group.mixed_with) if name}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"{config.structures}: filaments: {group.structure} mixed with {group.mixed_with}; "
+                "wanted two of placement filament, or two of microtubule"
+            )
 
 
 def _species(item: Chosen, conformers: tuple[RenderedStructure, ...]) -> Species:
@@ -285,10 +310,17 @@ def _place_filaments(
     ]
     placed: list[PlacedFilament] = []
     bundle = 0
+    tried: list[str] = []
+    without_room: list[str] = []
     for _, number in sorted(turns):
         group = resolve(config.filaments[number], rng)
         bundle += group.bundle is not None
-        placed += _place_one(canvas, config, group, rows, bodies, bundle, rng)
+        found = _place_one(canvas, config, group, rows, bodies, bundle, rng)
+        tried.append(group.structure)
+        without_room += [] if found else [group.structure]
+        placed += found
+    for name, count in _count(without_room).items():
+        LOGGER.warning("%d of %d filaments or bundles (%s) found no room", count, tried.count(name), name)
     return placed
 
 

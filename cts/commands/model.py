@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cts.commands.structures import DEFAULT_STORE
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``cts model``."""
@@ -29,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", type=Path, default=Path("config/classes.tsv"), help="class table (default: %(default)s)"
     )
-    parser.add_argument("--store", type=Path, help="folder of downloaded structures")
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=DEFAULT_STORE,
+        help="folder of downloaded and read structures (default: %(default)s)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 

@@ -6,6 +6,7 @@ PDB, mmCIF or MRC file, ``pdb:ID`` is downloaded once into a store.
     cts structures list config/structures.tsv
     cts structures fetch config/structures-paper.tsv --store resources/structures
     cts structures fetch TABLE --from /archive/mmCIF          (a folder or another server)
+    cts structures fetch TABLE --config config/config.yaml    (as specimen.download there says)
     cts structures import MY_CTS_FOLDER -o my-structures.tsv --class ribo=ribosome
 """
 
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--from", dest="base_url", metavar="URL", help="address or folder that holds ID.cif.gz"
         )
+        action.add_argument(
+            "--config", type=Path, help="specimen or pipeline configuration whose key `download` holds"
+        )
         action.add_argument("--attempts", type=int, help="how often to try a download")
         action.add_argument("--timeout", type=float, metavar="S", help="longest silence of the server, s")
     importing = actions.add_parser("import", help="make a table from a folder of CTS-named files")
@@ -53,10 +57,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _load(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from cts.config.specimen import SpecimenConfig
     from cts.config.structures import DownloadConfig, read_structure_table
     from cts.structures import load_structures
     from tomoio import read_class_table
-    from tomoio.config import parse_config
+    from tomoio.config import load_yaml, parse_config
 
     wishes = {
         "base_url": arguments.base_url,
@@ -64,6 +69,9 @@ def _load(arguments: argparse.Namespace) -> None:
         "timeout_seconds": arguments.timeout,
     }
     given = {key: value for key, value in wishes.items() if value is not None}
+    if arguments.config is not None:
+        stated = load_yaml(arguments.config, SpecimenConfig, section="specimen").download
+        given = stated.model_dump() | given
     download = parse_config(given, DownloadConfig, "cts structures")
     rows = read_structure_table(arguments.table, read_class_table(arguments.classes))
     quiet = arguments.action == "list"

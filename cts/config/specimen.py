@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cts.config.structures import DownloadConfig
 from tomoio.config import Choice, Strict, Uniform, bounds_of
 
 if TYPE_CHECKING:
@@ -351,6 +352,9 @@ class SpecimenConfig(Strict):
     )
     contamination: ContaminationConfig | None = Field(
         default=None, title="Contamination", description="Ice on the surfaces; none leaves it out"
+    )
+    download: DownloadConfig = Field(
+        default=DownloadConfig(), title="Download", description="Where `pdb:` structures come from"
     )
     write_membrane_distance: bool = Field(
         default=False,

@@ -4,15 +4,18 @@ import gzip
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from cts.cli import main
 from cts.config.structures import DownloadConfig
 from cts.download import fetch_entry
 from cts.structures import load_structures
 
 from .structure_samples import blocks_text, row
 
+CLASSES = Path(__file__).parents[2] / "config" / "classes.tsv"
 WHOLE = gzip.compress(blocks_text({"6ABC": 5.0}).encode())
 
 
@@ -123,6 +126,30 @@ def test_a_folder_serves_as_well(tmp_path, place):
         fetch_entry("7xyz", tmp_path / "store", _config(str(tmp_path / "mirror")))
 
 
-def test_malformed_identifiers_are_refused(tmp_path):
+@pytest.mark.parametrize("name", ["../etc", "6ABCD", "pdb_../../etc", "pdb_0000", ""])
+def test_malformed_identifiers_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match="four characters"):
-        fetch_entry("../etc", tmp_path, DownloadConfig())
+        fetch_entry(name, tmp_path, DownloadConfig())
+
+
+def test_both_verbs_take_the_source_from_the_configuration(serve, tmp_path, monkeypatch):
+    server = serve()
+    (tmp_path / "structures.tsv").write_text(
+        "structure_id\tsource\tclass\trole\tsize\tplacement\n"
+        "sample\tpdb:6ABC\tribosome\ttarget\tlarge\tsingle\n"
+    )
+    config = tmp_path / "pipeline.yaml"
+    config.write_text(
+        f"specimen:\n  structures: structures.tsv\n  shape_voxels: [8, 16, 16]\n  membranes: []\n"
+        f"  layers: [{{name: all, attempts: 1}}]\n  download: {{base_url: '{server.url}'}}\n"
+    )
+    classes = ["--classes", str(CLASSES)]
+    monkeypatch.chdir(tmp_path)
+    fetch = ["structures", "fetch", "structures.tsv", "--config", str(config), *classes]
+    assert main([*fetch, "--store", "a"]) == 0
+    assert main(["model", str(config), "-o", "out", "--store", "b", *classes]) == 0
+    assert server.requests == ["/download/6abc.cif.gz"] * 2
+    # what a verb fetched, the other finds: both have one default store
+    assert main(fetch) == 0
+    assert main(["model", str(config), "-o", "out", *classes, "--overwrite"]) == 0
+    assert len(server.requests) == 3

@@ -159,3 +159,14 @@ def test_bare_membranes_take_no_proteins():
     field = place_membranes(canvas, [_group(count=4, radius_nm=16.0, bare=1.0)], np.random.default_rng(8))
     assert field.bilayers >= 3
     assert field.surfaces == []
+
+
+@pytest.mark.parametrize("closed", [(True, False, False), (True, True, True)])
+def test_membranes_of_organelles_larger_than_the_field_pass_through_it(closed):
+    for seed in range(6):
+        canvas = Canvas((24, 50, 60), 12.0, closed)
+        field = place_membranes(canvas, [_group(radius_nm=1000.0)], np.random.default_rng(seed))
+        assert field.bilayers == 1
+        # a plane across the shorter side, the membrane half filled over 50 Å
+        assert canvas.filled_voxels > 24 * 50 * 2
+        assert {CYTOSOL, LUMEN} <= set(np.unique(field.compartments))

@@ -312,6 +312,10 @@ def test_what_exists_is_not_overwritten(folder):
         ({"layers": [{"name": "a", "role": "distractor", "draw": 9}]}, "2 structures; wanted 9"),
         ({"filaments": [{"structure": "tric"}]}, "tric has placement complex; wanted filament"),
         ({"filaments": [{"structure": "intermediate"}]}, "no structure 'intermediate'"),
+        (
+            {"filaments": [{"structure": "actin", "mixed_with": "microtubule"}]},
+            "actin mixed with microtubule",
+        ),
     ],
 )
 def test_wrong_names_stop_before_anything_is_built(tmp_path, changes, message):
@@ -320,6 +324,43 @@ def test_wrong_names_stop_before_anything_is_built(tmp_path, changes, message):
             _config(tmp_path, **changes), read_class_table(CLASSES), tmp_path / "out", seed=1, tomogram_id="t"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_classes_that_are_wanted_and_missing_are_named_at_once(tmp_path):
+    table = tmp_path / "classes.tsv"
+    lines = [line for line in CLASSES.read_text(encoding="utf-8").splitlines() if "carbon" not in line]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="unknown class 'carbon'"):
+        model_specimen(
+            _config(tmp_path, carbon={}), read_class_table(table), tmp_path / "out", seed=1, tomogram_id="t"
+        )
+
+
+def test_an_output_that_is_a_file_is_refused_at_once(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="is a file; wanted a folder"):
+        model_specimen(
+            _config(tmp_path),
+            read_class_table(CLASSES),
+            tmp_path / "out",
+            seed=1,
+            tomogram_id="t",
+            overwrite=True,
+        )
+
+
+def test_what_finds_no_room_is_told_and_counted(tmp_path, caplog):
+    config = _config(
+        tmp_path,
+        shape_voxels=[12, 48, 48],
+        membranes=[{"kind": "sheet", "count": 9}],
+        filaments=[{"structure": "microtubule", "count": 2, "length_nm": 300}],
+    )
+    model_specimen(config, read_class_table(CLASSES), tmp_path / "out", seed=1, tomogram_id="t")
+    missing = read_manifest(tmp_path / "out" / "manifest.json")["results"]["membranes_without_room"]["sheet"]
+    assert 1 <= missing <= 8
+    assert f"{missing} of 9 membranes (sheet) found no room" in caplog.text
+    assert "2 of 2 filaments or bundles (microtubule) found no room" in caplog.text
 
 
 def test_a_misspelt_key_is_one_line_and_status_2(tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,16 @@ def test_surface_ice_is_background_and_leaves_what_is_there():
     lumps = (canvas.occupancy > 0.9) & (before < 0.01)
     assert lumps[[0, -1]].any()
     assert model[lumps].mean() == pytest.approx(6.5, rel=0.02)
+
+
+def test_a_lump_of_ice_far_larger_than_the_field_costs_no_more_than_the_field():
+    canvas = _canvas()
+    tracemalloc.start()
+    add_contamination(canvas, ContaminationConfig(radius_angstrom=5000.0), 1, np.random.default_rng(3))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * canvas.code.size
+    assert canvas.filled_fraction > 0.5
 
 
 def test_a_configuration_is_drawn_the_same_from_the_same_seed():
