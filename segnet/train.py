@@ -345,7 +345,8 @@ class Training:
         save_checkpoint(folder, networks, self.optimiser, self.progress, self.identity)
 
     def save(self, folder: Path) -> None:
-        """Write weights and card, with the metrics of all of the held-out parts."""
+        """Write history, weights and card, with the metrics of all of the held-out parts."""
+        write_history(folder, self.progress.history)
         network = self.kept_network()
         if self.config.keep == "best" and self.best:
             network.load_state_dict(self.best)

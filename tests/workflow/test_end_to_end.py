@@ -164,7 +164,8 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(corrected):
 
 
 def test_a_changed_correction_trains_its_round_again(corrected):
-    [path] = corrected.glob("resources/corrections/**/*labels*.mrc")
+    [row] = [row for row in read_table(_table(corrected), required=("round",)) if row["round"] == "1.2"]
+    path = corrected / row["labels_path"]
     labels = read_labels(path)
     write_labels(path, np.where(labels.data == 255, 255, 1), labels.pixel_size_angstrom, overwrite=True)
     jobs = planned(corrected)
