@@ -47,6 +47,7 @@ class Truth:
 
     centres: dict[str, NDArray[np.float64]]
     paths: dict[str, list[NDArray[np.float64]]]
+    uncounted: dict[str, list[NDArray[np.float64]]]  # in the volume with less than the shortest length
 
 
 def read_truth(model_dir: Path, shape: tuple[int, int, int], voxel_nm: float) -> Truth:
@@ -60,16 +61,22 @@ def read_truth(model_dir: Path, shape: tuple[int, int, int], voxel_nm: float) ->
         centres[name] = points[((points > 0) & (points < size)).all(axis=1)]
     filaments = starfile.read(model_dir / "filaments.star")
     paths: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _FILAMENTS}
+    whole: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _FILAMENTS}
     for _, rows in filaments.groupby("rlnHelicalTubeID"):
         kind = "microtubule" if rows["neuralsegClassName"].iloc[0] == "microtubule" else "actin"
         path = rows.sort_values("rlnHelicalTrackLengthAngst")[_XYZ].to_numpy(float) / 10 + middle
-        paths[kind].append(_clipped(_with_unit_ends(path), size))
+        whole[kind].append(_with_unit_ends(path))
+        paths[kind].append(_clipped(whole[kind][-1], size))
     longest = {"microtubule": 50.0, "actin": 30.0}
-    kept = {
-        name: [p for p in group if len(p) > 1 and _length(p) >= longest[name]]
-        for name, group in paths.items()
-    }
-    return Truth(centres, kept)
+    kept: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _FILAMENTS}
+    uncounted: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _FILAMENTS}
+    for name in _FILAMENTS:
+        for inside, path in zip(paths[name], whole[name], strict=True):
+            if len(inside) > 1 and _length(inside) >= longest[name]:
+                kept[name].append(inside)
+            else:
+                uncounted[name].append(path)
+    return Truth(centres, kept, uncounted)
 
 
 def _with_unit_ends(path: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,7 +148,8 @@ def degradations(
     """Yield (name, function) of each state of the labels."""
     rng = np.random.default_rng(1)
     yield "true", lambda labels: labels
-    yield "half of surface lost", lambda labels: _eroded(labels, rng)
+    yield "half of surface lost", lambda labels: _eroded(labels, rng, 0.5)
+    yield "one voxel eroded", lambda labels: _eroded(labels, rng, 1.0)
     yield "10 % gaps", lambda labels: _with_gaps(labels, truth, voxel_nm, rng)
     yield (
         "20 % of voxels lost",
@@ -150,12 +158,12 @@ def degradations(
     yield "blurred and noisy", lambda labels: _blurred(labels, classes, rng)
 
 
-def _eroded(labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Lose half of the voxels that an erosion takes; a whole one leaves nothing of walls two voxels thick."""
+def _eroded(labels: NDArray[np.uint8], rng: np.random.Generator, share: float) -> NDArray[np.uint8]:
+    """Lose a share of the voxels that an erosion takes; all of them leave no walls two voxels thick."""
     kept = labels.copy()
     for label in np.unique(labels[labels > 0]):
         inner = ndimage.binary_erosion(labels == label, border_value=1)
-        kept[(labels == label) & ~inner & (rng.random(labels.shape) < 0.5)] = 0
+        kept[(labels == label) & ~inner & (rng.random(labels.shape) < share)] = 0
     return kept
 
 
@@ -206,8 +214,14 @@ def report(found: MeasuredTomogram, truth: Truth) -> dict[str, dict[str, float]]
     }
     for name, (kind, diameter, _) in _FILAMENTS.items():
         paths = [_resampled(f.points * voxel) for f in found.filaments[kind].filaments]
+        paths = [path for path in paths if not _lies_on(path, truth.uncounted[name], diameter)]
         rows[name] = score_filaments(paths, truth.paths[name], diameter)
     return rows
+
+
+def _lies_on(path: NDArray[np.float64], others: list[NDArray[np.float64]], diameter_nm: float) -> bool:
+    """Say whether a found filament is one that the truth does not count: mostly outside, or short."""
+    return any((cKDTree(other).query(path)[0] <= _ON_PATH * diameter_nm).mean() >= _SAME for other in others)
 
 
 def _resampled(path: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -240,18 +254,23 @@ def run_truth(
 
 def _print_scores(collected: dict[str, dict[str, list[dict[str, float]]]]) -> None:
     print(f"{'labels':22s} {'class':12s} {'true':>5s} {'found':>5s} {'recall':>7s} {'precis.':>7s} "
-          f"{'position':>9s} {'length':>8s} {'total':>8s}")  # fmt: skip
+          f"{'position':>9s} {'length':>8s} {'total':>8s} {'|diff|':>6s}")  # fmt: skip
     for state, by_class in collected.items():
         for name, scores in by_class.items():
             true, found = (int(sum(score[key] for score in scores)) for key in ("true", "found"))
             recall = sum(s["recall"] * s["true"] for s in scores) / max(true, 1)
             precision = sum(s["precision"] * s["found"] for s in scores) / max(found, 1)
             position, length, total = (
-                float(np.nanmean([s.get(key, np.nan) for s in scores] or [np.nan]))
-                for key in ("position_nm", "length_error_median", "length_error_total")
+                _mean_of(scores, key) for key in ("position_nm", "length_error_median", "length_error_total")
             )
+            wrong = sum(abs(int(score["found"]) - int(score["true"])) for score in scores)
             print(f"{state:22s} {name:12s} {true:5d} {found:5d} {recall:7.3f} {precision:7.3f} "
-                  f"{position:6.2f} nm {length:8.1%} {total:+8.1%}")  # fmt: skip
+                  f"{position:6.2f} nm {length:8.1%} {total:+8.1%} {wrong:6d}")  # fmt: skip
+
+
+def _mean_of(scores: list[dict[str, float]], key: str) -> float:
+    values = [score[key] for score in scores if np.isfinite(score.get(key, np.nan))]
+    return float(np.mean(values)) if values else float("nan")
 
 
 def crowded_volume(

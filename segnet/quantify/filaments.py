@@ -99,7 +99,7 @@ def find_filaments(
     counts = coarse_counts(own, field.factor)
     # a piece may be shorter than a filament: breaks are bridged first
     shortest = max(
-        min(config.minimum_length_nm / 2 / voxel_nm / field.factor, 6 * field.radius), 3 * field.radius
+        min(config.minimum_length_nm / 2 / voxel_nm / field.factor, 6 * field.radius), 2 * field.radius
     )
     hollow = config.lumen_diameter_nm > 0
     pieces = [
@@ -183,11 +183,15 @@ def _redraw_end(path: Path, counts: NDArray[np.uint8], half: float, radius: floa
     """Replace the first stretch of a path by a straight line to where the cross-section halves."""
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     # at least three points stay, to fit a direction to
-    path = path[min(int(np.searchsorted(along, min(redrawn, along[-1] / 3))), len(path) - 3) :]
+    removed = min(int(np.searchsorted(along, min(redrawn, along[-1] / 3))), len(path) - 3)
+    path = path[removed:]
     direction = end_directions(path, _END_SPAN * radius)[0]
     ahead = np.arange(0, redrawn + _END_AHEAD * radius, 0.25)
     full = np.array([_section(counts, path[0] + t * direction, direction, radius) for t in ahead]) >= half
-    last = len(full) if full.all() else int(np.argmin(full))
+    # the path went through what was removed: a break there is no end
+    passed = np.flatnonzero(full & (ahead <= along[removed]))
+    first = int(passed[-1]) if passed.size else 0
+    last = len(full) if full[first:].all() else first + int(np.argmin(full[first:]))
     if last == 0:
         return path
     end = path[0] + (ahead[last - 1] + 0.125) * direction

@@ -8,15 +8,22 @@ from scipy.spatial import cKDTree
 
 Path = NDArray[np.float64]
 
+_LINE_SCATTER = 0.5  # of pieces along one straight line, in radii
+
 
 def end_directions(path: Path, span: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the unit vectors that lead out of the first and last point, fitted over ``span`` of the path."""
     return _outward(path, span), _outward(path[::-1], span)
 
 
-def _outward(path: Path, span: float) -> NDArray[np.float64]:
+def _near(path: Path, span: float) -> Path:
+    """Return the points of a path within ``span`` of its first."""
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    near = path[along <= max(span, along[1])]
+    return path[along <= max(span, along[1])]
+
+
+def _outward(path: Path, span: float) -> NDArray[np.float64]:
+    near = _near(path, span)
     centred = near - near.mean(axis=0)
     direction = np.linalg.svd(centred, full_matrices=False)[2][0]
     return np.asarray(direction * np.sign(direction @ (near[0] - near[-1]) or 1.0))
@@ -28,7 +35,8 @@ def join_paths(
     """Group pieces into filaments.
 
     Two ends may join where the break is at most ``maximum_gap`` long, each end points at the other within
-    the angle (or a sideways offset of one radius), and the two pieces are aligned within the angle. The
+    the angle (or a sideways offset of one radius), and the two pieces are aligned within the angle; or where
+    both pieces lie along one straight line. The
     closest and straightest pairs join first; an end joins once; no filament closes on itself.
 
     Parameters
@@ -51,7 +59,9 @@ def join_paths(
     outward = np.array([direction for path in paths for direction in end_directions(path, span)])
     partner = np.full(len(tips), -1)
     group = np.arange(len(paths))
-    for _, a, b in sorted(_candidates(tips, outward, maximum_gap, maximum_angle_deg, radius)):
+    near = [_near(path, span) for whole in paths for path in (whole, whole[::-1])]
+    candidates = _candidates(tips, outward, near, maximum_gap, maximum_angle_deg, radius)
+    for _, a, b in sorted(candidates):
         if partner[a] < 0 and partner[b] < 0 and group[a // 2] != group[b // 2]:
             partner[a], partner[b] = b, a
             group[group == group[b // 2]] = group[a // 2]
@@ -61,6 +71,7 @@ def join_paths(
 def _candidates(
     tips: NDArray[np.float64],
     outward: NDArray[np.float64],
+    near: list[Path],
     maximum_gap: float,
     angle_deg: float,
     radius: float,
@@ -75,8 +86,27 @@ def _candidates(
     forward = np.minimum((gap * outward[a]).sum(axis=1), (-gap * outward[b]).sum(axis=1))
     allowed = np.maximum(radius, np.tan(np.radians(angle_deg)) * np.linalg.norm(gap, axis=1))
     fits = (bend <= angle_deg) & (offset <= allowed) & (forward > -3 * radius) & (forward <= maximum_gap)
+    for i in np.flatnonzero(~fits & (np.linalg.norm(gap, axis=1) <= maximum_gap)):
+        fits[i] = _on_one_line(near[a[i]], near[b[i]], _LINE_SCATTER * radius)
     cost = np.linalg.norm(gap, axis=1) + 2 * offset + radius * bend / angle_deg
     return [(float(c), int(i), int(j)) for c, i, j in zip(cost[fits], a[fits], b[fits], strict=True)]
+
+
+def _on_one_line(before: Path, after: Path, scatter: float) -> bool:
+    """Say whether two stretches, each from its tip inwards, lie one after the other along a straight line.
+
+    The direction of a piece that is hardly longer than wide means little; where it lies says more.
+    """
+    both = np.concatenate([before, after])
+    centred = both - both.mean(axis=0)
+    direction = np.linalg.svd(centred, full_matrices=False)[2][0]
+    along = centred @ direction
+    away = np.linalg.norm(centred - along[:, np.newaxis] * direction, axis=1)
+    along *= np.sign(along[-1] - along[0]) or 1.0
+    first, second = along[: len(before)], along[len(before) :]
+    return bool(
+        away.max() <= scatter and first[0] >= first[-1] and second[0] <= second[-1] and first[0] < second[0]
+    )
 
 
 def _sideways(gap: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -63,9 +63,9 @@ def quantify(
         If there are results already and ``overwrite`` is not set.
     """
     began = time.perf_counter()
-    _check(labels, output_dir, overwrite)
     config = fitting_config(config, classes)
     _check_exports(config)
+    _check(labels, output_dir, overwrite)
     tables: dict[str, list[Row]] = {name: [] for name in COLUMNS}
     stars: dict[str, list[Row]] = {}
     timings: dict[str, float] = {}

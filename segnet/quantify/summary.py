@@ -56,7 +56,7 @@ def _class_line(name: str, rows: Sequence[Row]) -> str:
     if kind == "voxels":
         return f"**{name}**: {_number(voxels, 'voxel')} {where}."
     count = int(_sum(rows, "count"))
-    text = f"**{name}**: {count:,} {kind} {where}"
+    text = f"**{name}**: {_number(count, kind.removesuffix('s'))} {where}"
     if kind == "filaments":
         text += f", {_sum(rows, 'total_length_nm') / 1000:,.2f} µm in all"
         shares = [(row["decorated_share"], row["total_length_nm"]) for row in rows if row["total_length_nm"]]
@@ -156,7 +156,7 @@ def _caveats(
             "The tomogram is the unit of every test. Tomograms of one cell are not independent; the "
             "tests do not know of cells."
         )
-    return texts + _gap_caveats(tomograms)
+    return [*texts, *_gap_caveats(tomograms)]
 
 
 def _gap_caveats(tomograms: Sequence[Row]) -> list[str]:

@@ -71,6 +71,15 @@ def test_microtubules_with_a_tenth_missing_are_counted_right():
         assert filament.bridged_nm == pytest.approx(2 * 15 * VOXEL_NM, rel=0.25)
 
 
+def test_a_short_microtubule_with_a_cut_keeps_its_length():
+    volume = np.zeros((50, 60, 90), np.uint8)
+    path = line((25, 30, -1), (25, 30, 49))  # 65 nm from a face, cut 14 nm before its end
+    draw_tube(volume, path, OUTER, 2, INNER)
+    break_tube(volume, path, OUTER, 35, 5)
+    (found,) = _microtubules(volume)
+    assert found.length_nm == pytest.approx(50 * VOXEL_NM, rel=0.08)
+
+
 def test_a_gap_longer_than_allowed_is_not_bridged():
     volume = np.zeros((40, 60, 400), np.uint8)
     path = line((20, 30, 10), (20, 30, 390))
@@ -146,3 +155,12 @@ def test_ends_join_only_when_they_point_at_each_other():
     assert len(join_paths([dense[0], dense[3]], **rules)) == 2
     assert join_paths([dense[0][::-1], dense[1]], **rules) == [[(0, True), (1, False)]]
     assert join_paths([], **rules) == []
+
+
+def test_short_pieces_join_along_one_straight_line():
+    # a short piece whose own direction is wrong by 30 degrees, but which lies on the line of the other
+    a = np.linspace((0, 0, 0), (0, 0, 50), 20)
+    slant = np.linspace((0, -0.8, 60), (0, 0.8, 62.8), 6)
+    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0}
+    assert len(join_paths([a, slant], **rules)) == 1
+    assert len(join_paths([a, slant + np.array((0, 6, 0))], **rules)) == 2

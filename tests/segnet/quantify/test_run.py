@@ -259,8 +259,8 @@ def test_voxels_without_an_object_are_not_a_silent_zero(tmp_path):
 
 def test_fine_voxels_are_measured(tmp_path):
     """At 4 Å a microtubule's radius is 31 voxels: the field's grid stops getting coarser there."""
-    volume = np.zeros((70, 72, 200), np.uint8)
-    draw_tube(volume, line((35, 36, -5), (35, 36, 205)), 31, 2, inner=21)
+    volume = np.zeros((110, 120, 200), np.uint8)
+    draw_tube(volume, line((55, 60, -5), (55, 60, 205)), 31, 2, inner=21)
     row = _quantify(tmp_path, volume, pixel_size=4.0)["microtubule"]
     assert row["count"] == "1"
     assert float(row["total_length_nm"]) == pytest.approx(200 * 0.4, rel=0.05)
