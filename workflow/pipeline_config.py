@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from cts.config.imaging import SimulationConfig, StackReconstructionConfig
 from cts.config.specimen import SpecimenConfig
 from cts.config.structures import StructureRow, read_structure_table
+from cts.structures import check_sources
 from segnet.config.quantification import QuantificationConfig
 from segnet.config.rounds import RoundsConfig
 from segnet.config.segmentation import ScoringConfig, SegmentationConfig
@@ -134,6 +135,7 @@ def load_tables(pipeline: PipelineConfig) -> Tables:
         read_regions(pipeline.regions),
         read_corrections(pipeline.corrections),
     )
+    check_sources(tables.structures)
     for name in (*pipeline.training.merge, *pipeline.training.merge.values()):
         classes.label_of(name)
     _check_files(pipeline, tables)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from cts.structure import Scatterer, Structure, Submodel
 
-BEAD_SIGMA_ANGSTROM = 12.0
-BEAD_INTEGRAL = 60_000.0
+BEAD_SIGMA_ANGSTROM = 9.0
+BEAD_INTEGRAL = 30_000.0
 BEAD_VOLUME = 8_000.0
 
 L_SHAPE = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 30.0], [0.0, 0.0, 60.0], [40.0, 0.0, 0.0], [0.0, 20.0, 0.0]])

@@ -165,8 +165,12 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(corrected):
 
 def test_a_changed_correction_trains_its_round_again(corrected):
     [row] = [row for row in read_table(_table(corrected), required=("round",)) if row["round"] == "1.2"]
-    path = corrected / row["labels_path"]
-    labels = read_labels(path)
-    write_labels(path, np.where(labels.data == 255, 255, 1), labels.pixel_size_angstrom, overwrite=True)
+    labels = read_labels(corrected / row["labels_path"])
+    changed = np.where(labels.data == 255, 255, 1)
+    write_labels(
+        corrected / "changed.mrc", changed, labels.pixel_size_angstrom, origin_angstrom=labels.origin_angstrom
+    )
+    done = segnet(corrected, "accept", row["region_id"], "changed.mrc", "--replace")
+    assert done.returncode == 0, done.stdout
     jobs = planned(corrected)
     assert jobs["corrections_block"] == jobs["train"] == 1

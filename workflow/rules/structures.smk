@@ -18,6 +18,7 @@ rule fetch_structures:
         "../../envs/cts.yaml"
     params:
         store=pipeline.structure_store,
+        download=pipeline.specimen.download.model_dump(mode="json"),
     message:
         "Reading the structures of {input.table}"
     script:

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from cts.config.structures import read_structure_table
+from cts.config.structures import DownloadConfig, read_structure_table
 from cts.structures import load_structures
 from tomoio import read_class_table, write_manifest
 from workflow.logs import log_to
 
 log_to(snakemake.log[0])
 rows = read_structure_table(snakemake.input.table, read_class_table(snakemake.input.classes))
-structures = load_structures(rows, Path(snakemake.params.store))
+download = DownloadConfig.model_validate(snakemake.params.download)
+structures = load_structures(rows, Path(snakemake.params.store), download)
 write_manifest(
     snakemake.output.manifest,
     verb="cts structures fetch",
