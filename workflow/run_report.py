@@ -79,7 +79,7 @@ def write_report(inputs: ReportInputs, classes: ClassTable, output: Path) -> Non
         legend=[entry for entry in classes if entry.label != 0],
         synthetic=[(case.name, _png(_draw_synthetic(case, classes))) for case in inputs.synthetic],
         real=[(case.name, *_real_pictures(case, classes)) for case in inputs.real],
-        curve=_png(_draw_history(inputs.history)),
+        curve=_png(_draw_history(inputs.history, classes)),
         dice=_png(_draw_dice(inputs.scores, classes)),
         scores=_read_scores(inputs.scores),
         timings=[_read_benchmark(path) for path in inputs.benchmarks],
@@ -173,24 +173,25 @@ def _real_pictures(case: RealCase, classes: ClassTable) -> tuple[str, str]:
     return pictures[0], pictures[1]
 
 
-def _draw_history(path: Path) -> Figure:
-    """Loss and mean validation Dice over the steps of the training."""
+def _draw_history(path: Path, classes: ClassTable) -> Figure:
+    """Loss and Dice of the classes that the held-out tomogram holds, over the steps of the training."""
     with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    figure = Figure(figsize=(7, 3.6))
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
     axis = figure.subplots()
     steps = [float(row["step"]) for row in rows]
-    axis.plot(steps, [float(row["loss"]) for row in rows], color="#333333", label="training loss")
+    axis.plot(steps, [float(row["loss"]) for row in rows], color="#333333", linewidth=2)
     axis.set_xlabel("step")
-    axis.set_ylabel("loss")
+    axis.set_ylabel("training loss (black)")
     dice_axis = axis.twinx()
-    for name in [name for name in rows[0] if name.startswith("dice_")]:
-        values = [float(row[name] or "nan") for row in rows]
-        dice_axis.plot(steps, values, linewidth=1, label=name.removeprefix("dice_"))
+    for entry in classes:
+        values = np.array([float(row.get(f"dice_{entry.name}") or "nan") for row in rows])
+        if entry.label and np.isfinite(values).any():
+            dice_axis.plot(steps, values, marker=".", color=entry.colour, label=entry.name)
     dice_axis.set_ylim(0, 1)
     dice_axis.set_ylabel("Dice, unseen tomogram")
-    dice_axis.legend(fontsize=7, loc="center right")
-    axis.legend(fontsize=7, loc="upper left")
+    if dice_axis.lines:
+        figure.legend(fontsize=8, loc="outside right center", frameon=False)
     return figure
 
 
