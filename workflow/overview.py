@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tomoio import IGNORE, ClassTable, read_class_table, read_volume
-from workflow.run_report import colour_map, grey_limits
+from tomoio import IGNORE, ClassTable, read_class_table
+from workflow.run_report import REAL_SLAB, central_slices, colour_map, grey_limits
 
 matplotlib.use("Agg")
 
@@ -19,7 +19,6 @@ OUTPUT = Path("docs/images/overview.png")
 ROUND = Path("results/rounds/1.1/segmentations")
 REAL = Path("results/reconstructions/TS_01.mrc")
 SYNTHETIC = Path("results/synthetic/unseen_01")
-REAL_SLAB = 7
 
 
 def draw_overview(classes: ClassTable) -> Figure:
@@ -34,26 +33,21 @@ def draw_overview(classes: ClassTable) -> Figure:
 
 
 def _draw_real(axes: np.ndarray, classes: ClassTable) -> None:
-    tomogram = read_volume(REAL).data
-    middle = tomogram.shape[0] // 2
-    image = tomogram[middle - REAL_SLAB // 2 : middle + REAL_SLAB // 2 + 1].mean(axis=0)
-    labels = read_volume(ROUND / "TS_01_labels.mrc").data[middle]
+    image, _ = central_slices(REAL, REAL_SLAB)
+    labels, _ = central_slices(ROUND / "TS_01_labels.mrc")
     _show_grey(axes[0], image, "real tilt series (EMPIAR-10499), reconstructed by cts")
     _show_grey(axes[1], image, "segmented by a network that saw synthetic tomograms only")
     _show_labels(axes[1], np.ma.masked_equal(labels, 0), classes)
 
 
 def _draw_synthetic(axes: np.ndarray, classes: ClassTable) -> None:
-    middle = read_volume(SYNTHETIC / "model/atlas.mrc").data.shape[0] // 2
-    _show_grey(axes[0], read_volume(SYNTHETIC / "model/model.mrc").data[middle], "synthetic specimen")
-    _show_grey(
-        axes[1], read_volume(SYNTHETIC / "simulation/tomogram.mrc").data[middle], "its tomogram, unseen"
-    )
+    _show_grey(axes[0], central_slices(SYNTHETIC / "model/model.mrc")[0], "synthetic specimen")
+    _show_grey(axes[1], central_slices(SYNTHETIC / "simulation/tomogram.mrc")[0], "its tomogram, unseen")
     for axis, path, title in (
         (axes[2], SYNTHETIC / "model/atlas.mrc", "true labels"),
         (axes[3], ROUND / "unseen_01_labels.mrc", "prediction"),
     ):
-        _show_labels(axis, read_volume(path).data[middle], classes)
+        _show_labels(axis, central_slices(path)[0], classes)
         axis.set_title(title)
 
 

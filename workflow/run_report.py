@@ -105,7 +105,7 @@ def colour_map(classes: ClassTable) -> ListedColormap:
     return ListedColormap(colours)
 
 
-def _central_slices(path: Path, slab: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
+def central_slices(path: Path, slab: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the central XY and XZ slices, each the mean of ``slab`` slices, reading slice by slice."""
     with VolumeReader(path) as reader:
         depth, height, _ = reader.header.shape
@@ -124,7 +124,7 @@ def _draw_synthetic(case: SyntheticCase, classes: ClassTable) -> Figure:
     """Model, tomogram, true labels and prediction side by side in XY (above) and XZ (below)."""
     columns = [("model (potential)", case.model), ("tomogram", case.tomogram)]
     columns += [("true labels", case.truth), ("prediction", case.prediction)]
-    slices = [_central_slices(path) for _, path in columns]
+    slices = [central_slices(path) for _, path in columns]
     depth, width = slices[0][1].shape
     height = slices[0][0].shape[0]
     figure = Figure(figsize=(16, 16 / 4 * (height + depth) / width + 0.6))
@@ -152,8 +152,8 @@ def _image_style(image: NDArray[Any], classes: ClassTable | None) -> dict[str, A
 
 def _real_pictures(case: RealCase, classes: ClassTable) -> tuple[str, str]:
     """Return the real tomogram alone and with its segmentation, XY and XZ, as PNG text."""
-    xy, xz = _central_slices(case.tomogram, REAL_SLAB)
-    labels_xy, labels_xz = _central_slices(case.prediction)
+    xy, xz = central_slices(case.tomogram, REAL_SLAB)
+    labels_xy, labels_xz = central_slices(case.prediction)
     low, high = grey_limits(xy)
     heights = [xy.shape[0], xz.shape[0]]
     pictures = []
