@@ -153,11 +153,11 @@ class Canvas:
         return int(filled)
 
     def finish(
-        self, ice: FloatVolume, labels: dict[str, int], membrane_label: int
+        self, ice: FloatVolume, labels: dict[str, int], membrane_label: int, label_threshold: float
     ) -> tuple[FloatVolume, NDArray[np.uint8], NDArray[np.int32]]:
         """Return model (V), atlas and instances; the model is written into ``ice``.
 
-        A voxel that is at least half filled takes the class that fills most of it, background included;
+        A voxel that is filled to the threshold takes the class that fills most of it, background included;
         among classes that fill it equally the one with the smallest label.
 
         Parameters
@@ -168,6 +168,8 @@ class Canvas:
             Label of each class name.
         membrane_label
             Label of the membranes.
+        label_threshold
+            Share of a voxel that must be filled, by whatever it is, for a label.
         """
         names = sorted(self.class_occupancy, key=lambda name: labels[name])
         atlas = np.zeros(self.shape, np.uint8)
@@ -183,6 +185,7 @@ class Canvas:
             self.membrane_instance,
             best,
             membrane_label,
+            np.float32(label_threshold),
             atlas,
             self.instance,
         )
@@ -291,18 +294,28 @@ def _take_class(share, label, best, atlas):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _finish(  # type: ignore[no-untyped-def]
-    ice, potential, occupancy, lipid_volts, lipid, lipid_instance, best, membrane_label, atlas, instance
+    ice,
+    potential,
+    occupancy,
+    lipid_volts,
+    lipid,
+    lipid_instance,
+    best,
+    membrane_label,
+    threshold,
+    atlas,
+    owner,
 ):
     ice, potential, occupancy = ice.ravel(), potential.ravel(), occupancy.ravel()
     lipid_volts, lipid, lipid_instance = lipid_volts.ravel(), lipid.ravel(), lipid_instance.ravel()
-    best, atlas, instance = best.ravel(), atlas.ravel(), instance.ravel()
+    best, atlas, owner = best.ravel(), atlas.ravel(), owner.ravel()
     for i in range(ice.size):
         room = 1.0 - min(max(occupancy[i], 0.0), 1.0)
         in_membrane = room * min(max(lipid[i], 0.0), 1.0)
         ice[i] = potential[i] + room * lipid_volts[i] + (room - in_membrane) * ice[i]
-        if 1.0 - room + in_membrane < 0.5:
+        if 1.0 - room + in_membrane < threshold:
             atlas[i] = 0
-            instance[i] = 0
+            owner[i] = 0
         elif in_membrane * _STEPS > best[i]:
             atlas[i] = membrane_label
-            instance[i] = lipid_instance[i]
+            owner[i] = lipid_instance[i]

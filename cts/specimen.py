@@ -150,7 +150,9 @@ def build_specimen(
     with timings.of("labels"):
         protein_share = float(np.minimum(canvas.occupancy, 1).mean(dtype=np.float64))
         labels = {entry.name: entry.label for entry in classes}
-        model, atlas, instances = canvas.finish(ice, labels, _membrane_label(classes, membranes))
+        model, atlas, instances = canvas.finish(
+            ice, labels, _membrane_label(classes, membranes), config.label_threshold
+        )
     return SpecimenModel(
         model=model,
         atlas=atlas,

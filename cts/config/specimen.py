@@ -356,6 +356,14 @@ class SpecimenConfig(Strict):
     download: DownloadConfig = Field(
         default=DownloadConfig(), title="Download", description="Where `pdb:` structures come from"
     )
+    label_threshold: float = Field(
+        default=0.3,
+        ge=0.05,
+        le=0.95,
+        title="Label threshold",
+        description="Share of a voxel that must be filled for a label; the same for all classes",
+        json_schema_extra=_unit("fraction"),
+    )
     write_membrane_distance: bool = Field(
         default=False,
         title="Write membrane distance",

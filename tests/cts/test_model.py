@@ -195,7 +195,9 @@ def test_labels_follow_the_one_rule(rebuilt):
     names = list(sums)
     stack = np.array([sums[name] for name in names])
     labels = np.array([alone.classes.label_of(name) for name in names])
-    expected = np.where(stack.sum(axis=0) >= 0.5, labels[stack.argmax(axis=0)], 0)
+    expected = np.where(
+        stack.sum(axis=0) >= SpecimenConfig().label_threshold, labels[stack.argmax(axis=0)], 0
+    )
     # sums of classes are kept in steps of 1/127: only near ties may differ
     assert np.mean(expected[away] != alone.atlas[away]) < 1e-3
     for name in ("microtubule", "actin", "ribosome", "tric"):

@@ -23,7 +23,7 @@ def _canvas():
 
 def _finish(canvas):
     ice = np.full(canvas.shape, 4.6, np.float32)
-    return canvas.finish(ice, LABELS, LABELS["membrane"])
+    return canvas.finish(ice, LABELS, LABELS["membrane"], 0.5)
 
 
 def test_a_carbon_film_reaches_in_from_one_side_at_its_potential_and_thickness():
@@ -115,3 +115,14 @@ def test_a_configuration_is_drawn_the_same_from_the_same_seed():
 def test_wrong_values_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         parse_config(values, SpecimenConfig, "test.yaml")
+
+
+@pytest.mark.parametrize(("threshold", "labelled"), [(0.3, [False, True, True]), (0.5, [False, False, True])])
+def test_a_label_begins_where_the_threshold_share_of_a_voxel_is_filled(threshold, labelled):
+    canvas = Canvas((8, 8, 8), 10.0, (False, False, False))
+    share = np.array([0.28, 0.32, 0.52], np.float32).reshape(1, 1, 1, 3)
+    canvas.add(share * 8, share, (4, 4, 2), ("gold",), canvas.new_instance())
+    ice = np.full(canvas.shape, 4.6, np.float32)
+    _, atlas, instances = canvas.finish(ice, LABELS, LABELS["membrane"], threshold)
+    assert (atlas[4, 4, 2:5] == LABELS["gold"]).tolist() == labelled
+    assert (instances[4, 4, 2:5] > 0).tolist() == labelled
