@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -14,8 +14,8 @@ def new_file(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
     The temporary name ends in the same suffixes as ``path``, so writers that choose a format by suffix
-    work. Missing parent folders are made. If the block fails, the temporary file is removed and an
-    existing ``path`` stays as it was.
+    work. Missing parent folders are made. If the block fails, the temporary file and folders made for it
+    are removed, and an existing ``path`` stays as it was.
 
     Raises
     ------
@@ -25,13 +25,18 @@ def new_file(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: exists already; pass --overwrite or choose another name")
+    made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # something else stands in it by now
+                folder.rmdir()
+        raise
 
 
 def sha256_of(path: Path | str) -> str:

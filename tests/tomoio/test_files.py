@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cts.cli import main
-from tomoio import read_manifest, sha256_of, write_manifest
+from tomoio import new_file, read_manifest, sha256_of, write_manifest
 from tomoio.randomness import generator
 from tomoio.tables import read_table, write_table
 
@@ -58,3 +58,15 @@ def test_user_errors_are_one_line_and_status_2(tmp_path, capsys):
     assert "none.yaml" in printed
     assert printed.strip().count("\n") == 0
     assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_file_leaves_no_folder_but_those_with_something_in_them(tmp_path):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(RuntimeError), new_file(tmp_path / "old" / "new" / "deep" / "a.txt") as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+    with pytest.raises(RuntimeError), new_file(tmp_path / "kept" / "a.txt"):
+        (tmp_path / "kept" / "b.txt").write_text("another's")
+        raise RuntimeError
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["b.txt"]
