@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from cts.assembly import Assemblies, assemblies_of_mmcif, assemblies_of_pdb
+from cts.pdb_text import check_whole, with_elements
 from cts.residues import Kind, guess_element, hydrogens_on, kind_of
 from cts.scattering import (
     NUCLEIC_ACID_ANGSTROM3_PER_DA,
@@ -43,8 +46,8 @@ class Atoms:
         Name of the model or mmCIF data block.
     positions_angstrom
         Shape (atom, 3), x, y, z.
-    elements, names, residue_names, chains, segments
-        Texts, shape (atom,).
+    elements, names, residue_names, chains, segments, subchains
+        Texts, shape (atom,). Subchains are the ``label_asym_id`` of mmCIF.
     residue_numbers, kinds
         Integers; kinds are `Kind` values.
     weights
@@ -62,6 +65,7 @@ class Atoms:
     residue_names: NDArray[np.str_]
     chains: NDArray[np.str_]
     segments: NDArray[np.str_]
+    subchains: NDArray[np.str_]
     residue_numbers: NDArray[np.int64]
     kinds: NDArray[np.int64]
     weights: NDArray[np.float64]
@@ -71,8 +75,8 @@ class Atoms:
     def __len__(self) -> int:
         return len(self.elements)
 
-    def select(self, mask: NDArray[np.bool_], name: str) -> Atoms:
-        """Return the atoms where the mask is set, under a name."""
+    def select(self, mask: NDArray[np.bool_] | NDArray[np.int64], name: str) -> Atoms:
+        """Return the atoms where the mask is set, or those of some numbers, under a name."""
         columns = {key: value[mask] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
         return Atoms(**(vars(self) | columns | {"name": name}))
 
@@ -86,8 +90,8 @@ def read_atoms(path: Path | str, *, assembly: str | None = None) -> tuple[Atoms,
     """Read the models of a coordinate file: MODEL blocks of PDB, data blocks and models of mmCIF.
 
     All alternative locations are kept, each with its occupancy; an atom alone with occupancy zero counts
-    once. Water is dropped. Elements come from the element column, or where a PDB file lacks it from residue
-    and atom names.
+    once. Water is dropped. Elements come from the element column, or where it says nothing from residue and
+    atom names.
 
     Parameters
     ----------
@@ -101,21 +105,21 @@ def read_atoms(path: Path | str, *, assembly: str | None = None) -> tuple[Atoms,
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it cannot be parsed, has no atoms, lacks the assembly, or names an unknown element.
+        If it cannot be parsed, was cut off, has no atoms, lacks the assembly, or names an unknown element.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such structure file")
     try:
-        structures, guess = _parse(path)
+        parsed = _parse(path, with_assemblies=assembly is not None)
     except (RuntimeError, ValueError, EOFError, OSError) as error:
         raise ValueError(f"{path}: not readable as a structure ({' '.join(str(error).split())})") from error
     models = []
-    for structure in structures:
+    for structure, assemblies in parsed:
         for model in structure:
             name = structure.name if len(structure) == 1 else f"{structure.name}_{model.num}"
-            expanded = model if assembly is None else _expand(path, structure, model, assembly)
-            models.append(_columns(path, name, expanded, guess))
+            atoms = _columns(path, name, model)
+            models.append(atoms if assembly is None else _expand(path, atoms, assemblies, assembly))
     models = [atoms for atoms in models if len(atoms)]
     if not models:
         raise ValueError(f"{path}: no atoms; wanted a PDB or mmCIF file with coordinates")
@@ -156,43 +160,59 @@ def _scatterer(element: str, kind: int, hydrogens: float) -> Scatterer:
     return atom_scatterer(element, angstrom3_per_da=per_da, hydrogens=hydrogens)
 
 
-def _parse(path: Path) -> tuple[list[gemmi.Structure], bool]:
-    """Return the structures in a file, and whether elements must be guessed."""
+def _parse(path: Path, *, with_assemblies: bool) -> list[tuple[gemmi.Structure, Assemblies]]:
+    """Return the structures in a file, each with its assemblies where they are wanted."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     suffix = suffixes[-1] if suffixes else ""
     if suffix in MMCIF_SUFFIXES:
-        document = gemmi.cif.read(str(path))
-        blocks = [block for block in document if block.find_loop("_atom_site.Cartn_x")]
-        structures = [gemmi.make_structure_from_block(block) for block in blocks]
-        for structure, block in zip(structures, blocks, strict=True):
-            structure.name = block.name
-        return structures, False
+        blocks = [block for block in gemmi.cif.read(str(path)) if block.find_loop("_atom_site.Cartn_x")]
+        return [
+            (_structure_of(block), assemblies_of_mmcif(block) if with_assemblies else {}) for block in blocks
+        ]
     if suffix in PDB_SUFFIXES:
         opener = gzip.open if path.suffix.lower() == ".gz" else open
-        with opener(path, "rt", encoding="latin-1") as stream:
+        with opener(path, "rt", encoding="latin-1", newline="") as stream:
             text = stream.read()
-        structure = gemmi.read_pdb_string(text)
+        check_whole(text)
+        structure = gemmi.read_pdb_string(with_elements(text))
         structure.name = path.name.split(".")[0]
-        return [structure], _lacks_elements(text)
+        return [(structure, assemblies_of_pdb(structure))]
     raise ValueError(
         f"suffix {suffix!r}; wanted {', '.join(PDB_SUFFIXES + MMCIF_SUFFIXES)}, or these with .gz"
     )
 
 
-def _lacks_elements(text: str) -> bool:
-    records = (line for line in text.splitlines() if line.startswith(("ATOM  ", "HETATM")))
-    return any(not line[76:78].strip() for line in records)
+def _structure_of(block: gemmi.cif.Block) -> gemmi.Structure:
+    """Return the structure in an mmCIF block; what its element column leaves open is filled in."""
+    sites = block.find_loop("_atom_site.Cartn_x").get_loop()
+    if "_atom_site.type_symbol" not in sites.tags:
+        sites.add_columns(["_atom_site.type_symbol"], "?")
+    for site in block.find("_atom_site.", ["type_symbol", "label_comp_id", "label_atom_id"]):
+        if site[0] in ("?", "."):
+            site[0] = guess_element(site.str(1), site.str(2))
+    structure = gemmi.make_structure_from_block(block)
+    structure.name = block.name
+    return structure
 
 
-def _expand(path: Path, structure: gemmi.Structure, model: gemmi.Model, name: str) -> gemmi.Model:
-    available = {assembly.name: assembly for assembly in structure.assemblies}
-    if name not in available:
-        known = ", ".join(available) or "none"
+def _expand(path: Path, atoms: Atoms, assemblies: Assemblies, name: str) -> Atoms:
+    """Return the copies of a model's chains that make up an assembly."""
+    if name not in assemblies:
+        known = ", ".join(assemblies) or "none"
         raise ValueError(f"{path}: no assembly {name!r}; the file has {known}")
-    return gemmi.make_assembly(available[name], model, gemmi.HowToNameCopiedChain.Dup)
+    rows, positions = [], []
+    for generator in assemblies[name]:
+        own = np.flatnonzero(np.isin(getattr(atoms, generator.column), generator.chains))
+        for operation in generator.operations:
+            rows.append(own)
+            positions.append(atoms.positions_angstrom[own] @ operation.rotation.T + operation.shift_angstrom)
+    if not rows:
+        raise ValueError(f"{path}: assembly {name!r} has no operations")
+    copies = atoms.select(np.concatenate(rows), atoms.name)
+    return dataclasses.replace(copies, positions_angstrom=np.concatenate(positions))
 
 
-def _columns(path: Path, name: str, model: gemmi.Model, guess: bool) -> Atoms:
+def _columns(path: Path, name: str, model: gemmi.Model) -> Atoms:
     rows: list[tuple[object, ...]] = []
     positions: list[list[float]] = []
     in_membrane_frame = False
@@ -202,14 +222,15 @@ def _columns(path: Path, name: str, model: gemmi.Model, guess: bool) -> Atoms:
             in_membrane_frame |= kind == Kind.DUMMY
             if kind in (Kind.WATER, Kind.DUMMY):
                 continue
-            elements = [_element(path, residue.name, atom, guess) for atom in residue]
+            elements = [_element(path, residue.name, atom) for atom in residue]
             missing = _missing_hydrogens(residue, elements)
             weights = _occupancies(residue)
             for atom, element, weight, riders in zip(residue, elements, weights, missing, strict=True):
-                place = (residue.name, chain.name, residue.segment, residue.seqid.num, int(kind))
+                chains = (chain.name, residue.segment, residue.subchain)
+                place = (residue.name, *chains, residue.seqid.num, int(kind))
                 rows.append((element, atom.name, *place, weight, riders))
                 positions.append(atom.pos.tolist())
-    columns = list(zip(*rows, strict=True)) or [()] * 9
+    columns = list(zip(*rows, strict=True)) or [()] * 10
     return Atoms(
         name=name,
         positions_angstrom=np.array(positions, dtype=np.float64).reshape(-1, 3),
@@ -218,17 +239,18 @@ def _columns(path: Path, name: str, model: gemmi.Model, guess: bool) -> Atoms:
         residue_names=np.array(columns[2], dtype=np.str_),
         chains=np.array(columns[3], dtype=np.str_),
         segments=np.array(columns[4], dtype=np.str_),
-        residue_numbers=np.array(columns[5], dtype=np.int64),
-        kinds=np.array(columns[6], dtype=np.int64),
-        weights=np.array(columns[7], dtype=np.float64),
-        hydrogens=np.array(columns[8], dtype=np.float64),
+        subchains=np.array(columns[5], dtype=np.str_),
+        residue_numbers=np.array(columns[6], dtype=np.int64),
+        kinds=np.array(columns[7], dtype=np.int64),
+        weights=np.array(columns[8], dtype=np.float64),
+        hydrogens=np.array(columns[9], dtype=np.float64),
         in_membrane_frame=in_membrane_frame,
     )
 
 
-def _element(path: Path, residue_name: str, atom: gemmi.Atom, guess: bool) -> str:
+def _element(path: Path, residue_name: str, atom: gemmi.Atom) -> str:
     try:
-        symbol = guess_element(residue_name, atom.name) if guess else atom.element.name
+        symbol = atom.element.name
         # deuterium scatters electrons as hydrogen does
         return "H" if symbol == "D" else str(element_of(symbol).name)
     except ValueError as error:

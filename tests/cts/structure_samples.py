@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from cts.config.structures import StructureRow
 
@@ -92,3 +93,46 @@ def blocks_text(blocks: dict[str, float]) -> str:
 def write_blocks(path: Path, blocks: dict[str, float]) -> Path:
     path.write_text(blocks_text(blocks))
     return path
+
+
+def capsid_operators():
+    """Return the sixty rotations of an icosahedron, (60, 3, 3)."""
+    return Rotation.create_group("I").as_matrix()
+
+
+def capsid_mmcif(points, expressions: list[str]) -> str:
+    """Return mmCIF with Cα atoms and an assembly for each expression; operations 1-60 and the shift X0."""
+    operations = [(str(i + 1), turn, np.zeros(3)) for i, turn in enumerate(capsid_operators())]
+    operations += [("X0", np.eye(3), np.array([0, 0, 5.0]))]
+    matrix = [f"_pdbx_struct_oper_list.matrix[{i}][{j}]" for i in (1, 2, 3) for j in (1, 2, 3)]
+    vector = [f"_pdbx_struct_oper_list.vector[{i}]" for i in (1, 2, 3)]
+    lines = ["data_CAPSID", "loop_"]
+    lines += [f"_pdbx_struct_assembly_gen.{n}" for n in ("assembly_id", "oper_expression", "asym_id_list")]
+    lines += [f"{number} '{text}' A" for number, text in enumerate(expressions, start=1)]
+    lines += ["loop_", "_pdbx_struct_oper_list.id", *matrix, *vector]
+    lines += [
+        f"{name} " + " ".join(f"{value:.9f}" for value in (*turn.ravel(), *shift))
+        for name, turn, shift in operations
+    ]
+    columns = (
+        "group_PDB id type_symbol label_atom_id label_alt_id label_comp_id label_asym_id label_seq_id "
+        "Cartn_x Cartn_y Cartn_z occupancy B_iso_or_equiv auth_seq_id auth_asym_id"
+    )
+    lines += ["loop_", *(f"_atom_site.{name}" for name in columns.split())]
+    lines += [
+        f"ATOM {i} C CA . ALA A {i} {x:.3f} {y:.3f} {z:.3f} 1 0 {i} P"
+        for i, (x, y, z) in enumerate(points, start=1)
+    ]
+    return "\n".join([*lines, ""])
+
+
+def capsid_pdb(points) -> list[str]:
+    """Return PDB lines with Cα atoms of chain A and sixty BIOMT operators."""
+    lines = ["REMARK 350 BIOMOLECULE: 1", "REMARK 350 APPLY THE FOLLOWING TO CHAINS: A"]
+    for copy, turn in enumerate(capsid_operators(), start=1):
+        for number, values in enumerate(turn, start=1):
+            cells = "".join(f"{value:10.6f}" for value in values)
+            lines.append(f"REMARK 350   BIOMT{number} {copy:3d}{cells}{0:15.5f}")
+    return lines + [
+        pdb_line("CA", "ALA", xyz, element="C", number=number) for number, xyz in enumerate(points, start=1)
+    ]

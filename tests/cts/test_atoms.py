@@ -9,8 +9,20 @@ import pytest
 from cts.atoms import read_atoms, to_submodels
 from cts.residues import guess_element, hydrogens_on
 from cts.structure import Structure
+from cts.structures import load_structures
 
-from .structure_samples import REAL, alanine, pdb_line, write, write_blocks
+from .structure_samples import (
+    REAL,
+    alanine,
+    blocks_text,
+    capsid_mmcif,
+    capsid_operators,
+    capsid_pdb,
+    pdb_line,
+    row,
+    write,
+    write_blocks,
+)
 
 real = pytest.mark.skipif(not REAL.is_dir(), reason="real structures are not at hand")
 
@@ -140,6 +152,134 @@ def test_models_and_data_blocks_are_submodels(tmp_path):
 def test_unknown_assembly_names_those_there_are(tmp_path):
     with pytest.raises(ValueError, match="no assembly '9'; the file has none"):
         read_atoms(write(tmp_path / "ala.pdb", alanine()), assembly="9")
+
+
+def _capsid_points():
+    return np.round(np.random.default_rng(4).normal(size=(7, 3)) * 8 + [0, 20, 110], 3)
+
+
+def _all_near(found, wanted):
+    distances = np.linalg.norm(found[:, None] - wanted[None], axis=2)
+    return len(found) == len(wanted) and distances.min(axis=0).max() < 0.01 > distances.min(axis=1).max()
+
+
+@pytest.mark.parametrize("kind", ["pdb", "cif"])
+def test_capsids_have_sixty_copies(tmp_path, kind):
+    points = _capsid_points()
+    path = tmp_path / f"capsid.{kind}"
+    if kind == "pdb":
+        write(path, capsid_pdb(points))
+    else:
+        path.write_text(capsid_mmcif(points, ["(1-60)"]))
+    (structure,) = load_structures([row(f"file:{path}", assembly="1")])["sample"]
+    # placed about its centre of mass, which is that of the icosahedron
+    wanted = np.concatenate([points @ turn.T for turn in capsid_operators()])
+    assert _all_near(structure.submodels[0].positions_angstrom, wanted)
+
+
+def test_products_of_operations_are_done_from_right_to_left(tmp_path):
+    points = _capsid_points()
+    path = tmp_path / "capsid.cif"
+    expressions = ["(X0)(1-60)", "(1,2)(3-5)", "1,2,5", "(2)(X0)", "(1-60)(7)"]
+    path.write_text(capsid_mmcif(points, expressions))
+    turns, shift = capsid_operators(), np.array([0, 0, 5.0])
+    wanted = {
+        "1": [points @ turn.T + shift for turn in turns],
+        "2": [points @ (turns[i] @ turns[j]).T for i in (0, 1) for j in (2, 3, 4)],
+        "3": [points @ turns[i].T for i in (0, 1, 4)],
+        "4": [(points + shift) @ turns[1].T],
+        "5": [points @ turn.T for turn in turns],
+    }
+    for name, copies in wanted.items():
+        (atoms,) = read_atoms(path, assembly=name)
+        assert _all_near(atoms.positions_angstrom, np.concatenate(copies)), expressions[int(name) - 1]
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"), [("(1-61)", "operation '61'"), ("(1-60", "oper_expression"), ("5,QQ", "'QQ'")]
+)
+def test_assemblies_that_make_no_sense_are_refused_by_name(tmp_path, expression, message):
+    path = tmp_path / "odd.cif"
+    path.write_text(capsid_mmcif(_capsid_points(), [expression]))
+    with pytest.raises(ValueError, match=rf"odd\.cif: .*{message}"):
+        read_atoms(path, assembly="1")
+
+
+def test_blank_elements_among_given_ones_are_read_by_names(tmp_path):
+    # an unusual name with an element column is believed, a blank one is read by residue and name
+    ligand = [
+        pdb_line("XA", "UNL", (9, 9, 9), element="ZN", number=2, record="HETATM"),
+        pdb_line("FE", "HEM", (9, 9, 12), element="", number=3, record="HETATM"),
+    ]
+    lines = [*alanine(), *ligand]
+    lines[1] = lines[1][:76]
+    (atoms,) = read_atoms(write(tmp_path / "part.pdb", lines))
+    assert atoms.elements.tolist() == ["N", "C", "C", "O", "C", "Zn", "Fe"]
+    lines[5] = lines[5][:76]
+    with pytest.raises(ValueError, match=r"part\.pdb: .*atom 'XA' of UNL"):
+        read_atoms(write(tmp_path / "part.pdb", lines))
+
+
+def test_entry_name_and_line_number_in_old_files_are_no_elements(tmp_path):
+    lines = [f"{line[:72]}1ABC{number:4d}" for number, line in enumerate(alanine(), start=68)]
+    (atoms,) = read_atoms(write(tmp_path / "old.pdb", lines))
+    assert atoms.elements.tolist() == ["N", "C", "C", "O", "C"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [(" 1 C CA .", " 1 ? CA ."), ("_atom_site.type_symbol\n", ""), (" 1 C CA .", " 1 . CA .")],
+)
+def test_mmcif_without_elements_is_read_by_names(tmp_path, change):
+    text = blocks_text({"sample": 3.0}).replace(*change)
+    if "type_symbol" in change[0]:
+        text = text.replace(" 1 C CA .", " 1 CA .")
+    (tmp_path / "bare.cif").write_text(text)
+    (atoms,) = read_atoms(tmp_path / "bare.cif")
+    assert atoms.elements.tolist() == ["C"]
+
+
+def _entry():
+    header = ["HEADER    SAMPLE", "SEQRES   1 A    1  ALA", "SEQRES   1 B    1  ALA"]
+    return [*header, *alanine(), "TER", *alanine("B", shift=(9, 0, 0)), "TER", "END"]
+
+
+@pytest.mark.parametrize("columns", [4, 30, 56, 70, 77])
+def test_pdb_files_that_were_cut_off_are_refused(tmp_path, columns):
+    path = tmp_path / "cut.pdb"
+    lines = alanine()
+    for whole in (lines, _entry()[:8]):
+        path.write_text("\n".join([*whole[:-1], whole[-1][:columns]]))
+        with pytest.raises(ValueError, match=r"cut\.pdb: .*cut off"):
+            read_atoms(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (_entry()[:7], "ends within its atoms"),
+        (_entry()[:9], "no atoms of chain B"),
+        (
+            ["MODEL        1", *alanine(), "ENDMDL", "MODEL        2", *alanine()],
+            "2 MODEL records",
+        ),
+    ],
+)
+def test_pdb_files_that_were_cut_between_lines_are_refused(tmp_path, lines, message):
+    (tmp_path / "cut.pdb").write_text("\n".join([*lines, ""]))
+    with pytest.raises(ValueError, match=message):
+        read_atoms(tmp_path / "cut.pdb")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_pdb_files_without_end_are_read(tmp_path, end):
+    for name, lines in {
+        "bare": alanine(),
+        "trimmed": [line[:66] for line in alanine()],
+        "entry": _entry(),
+    }.items():
+        (tmp_path / f"{name}.pdb").write_text("\n".join(lines) + end)
+        assert len(read_atoms(tmp_path / f"{name}.pdb")[0]) == (10 if name == "entry" else 5)
 
 
 @real
