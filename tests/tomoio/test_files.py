@@ -61,12 +61,17 @@ def test_user_errors_are_one_line_and_status_2(tmp_path, capsys):
 
 
 def test_a_failed_file_leaves_no_folder_but_those_with_something_in_them(tmp_path):
+    def fail_to_write(path, neighbour=None):
+        with new_file(path) as partial:
+            partial.write_text("half")
+            if neighbour:
+                path.with_name(neighbour).write_text("another's")
+            raise RuntimeError
+
     (tmp_path / "old").mkdir()
-    with pytest.raises(RuntimeError), new_file(tmp_path / "old" / "new" / "deep" / "a.txt") as partial:
-        partial.write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_to_write(tmp_path / "old" / "new" / "deep" / "a.txt")
     assert [path.name for path in tmp_path.rglob("*")] == ["old"]
-    with pytest.raises(RuntimeError), new_file(tmp_path / "kept" / "a.txt"):
-        (tmp_path / "kept" / "b.txt").write_text("another's")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_to_write(tmp_path / "kept" / "a.txt", neighbour="b.txt")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["b.txt"]
