@@ -19,7 +19,7 @@ def colour_lookup(classes: ClassTable) -> NDArray[np.uint8]:
     """Return the colour (256, 3) of each channel; 255 (ignore) is grey."""
     colours = np.zeros((256, 3), np.uint8)
     for channel, entry in enumerate(classes):
-        colours[channel] = [int(entry.colour[i : i + 2], 16) for i in (1, 3, 5)]
+        colours[channel] = entry.rgb
     colours[IGNORE] = _IGNORE_COLOUR
     return colours
 

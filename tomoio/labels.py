@@ -28,6 +28,12 @@ class LabelClass:
     colour: str
     role: str
 
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue from 0 to 255."""
+        red, green, blue = (int(self.colour[start : start + 2], 16) for start in (1, 3, 5))
+        return red, green, blue
+
 
 @dataclass(frozen=True)
 class ClassTable:

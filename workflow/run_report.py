@@ -100,8 +100,7 @@ def colour_map(classes: ClassTable) -> ListedColormap:
     """Return a map from label to colour for images shown with vmin 0, vmax 255."""
     colours = np.tile(np.array([0.5, 0.5, 0.5, 1.0]), (IGNORE + 1, 1))
     for entry in classes:
-        rgb = [int(entry.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        colours[entry.label] = [*rgb, 1.0]
+        colours[entry.label, :3] = np.array(entry.rgb) / 255
     return ListedColormap(colours)
 
 

@@ -6,7 +6,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from tomoio import read_class_table, read_labels, write_labels, write_volume
+from tomoio import LabelClass, read_class_table, read_labels, write_labels, write_volume
 
 TABLE = "label\tname\tcolour\trole\n1\tmembrane\t#56b4e9\tx\n0\tbackground\t#000000\tx\n"
 
@@ -64,3 +64,7 @@ def test_what_is_no_label_is_refused(tmp_path, classes, values, message):
     write_volume(tmp_path / "l.mrc", np.array(values, np.float32).reshape(1, 2, 2), 10)
     with pytest.raises(ValueError, match=message):
         read_labels(tmp_path / "l.mrc", classes)
+
+
+def test_a_colour_is_read_as_red_green_blue():
+    assert LabelClass(1, "actin", "#ff8001", "filament").rgb == (255, 128, 1)
