@@ -100,7 +100,7 @@ def model_specimen(
         overwrite=overwrite,
     )
     LOGGER.info(
-        "%s: %d objects, %.0f %% of the voxels filled, %.1f s",
+        "%s: %d objects, %.0f %% of the voxels at least half filled, %.1f s",
         output_dir,
         specimen.statistics["objects"],
         100 * float(str(specimen.statistics["filled_fraction"])),

@@ -139,7 +139,7 @@ def build_specimen(
             canvas, config.membranes, stage("membranes"), keep_distance=config.write_membrane_distance
         )
     with timings.of("filaments"):
-        filaments = _place_filaments(canvas, config, rows, rendered, stage("filaments"))
+        filaments, groups = _place_filaments(canvas, config, rows, rendered, stage("filaments"))
     with timings.of("particles"):
         species = [_species(item, rendered[item.row.structure_id]) for item in chosen]
         particles = place_particles(canvas, species, membranes, _rules(config), stage("particles"))
@@ -161,13 +161,16 @@ def build_specimen(
         particles=particles,
         filaments=filaments,
         statistics={
+            # of the voxels: at least half filled, which stops layers; filled enough for a label
             "filled_fraction": round(canvas.filled_fraction, 4),
+            "labelled_fraction": round(np.count_nonzero(instances) / instances.size, 4),
             "excluded_volume_fraction": round(protein_share, 4),
             "objects_mg_per_ml": round(protein_share * _MG_PER_ML_FILLED, 1),
             "objects": canvas.instances,
             "membranes": membranes.records,
             "membranes_without_room": membranes.without_room,
             "filaments": _count([f.points[0].structure_id for f in filaments]),
+            "filament_groups": groups,
             "gold_beads": sum(item.structure_id == BEAD_STRUCTURE for item in particles),
             "species": [
                 {
@@ -298,32 +301,34 @@ def _place_filaments(
     rows: Mapping[str, StructureRow],
     rendered: Mapping[str, tuple[RenderedStructure, ...]],
     rng: np.random.Generator,
-) -> list[PlacedFilament]:
-    """Place the filaments of all groups in turn, so that none is starved."""
+) -> tuple[list[PlacedFilament], list[dict[str, object]]]:
+    """Place the filaments of all groups in turn, so that none is starved; also return figures by group."""
     bodies = {
         name: tuple(make_body(conformer, number) for number, conformer in enumerate(rendered[name]))
         for name in filament_structures(config)
     }
+    wanted = [resolve(group, rng).count for group in config.filaments]
     turns = [
-        ((attempt + 0.5) / count, number)
-        for number, group in enumerate(config.filaments)
-        if (count := resolve(group, rng).count)
-        for attempt in range(count)
+        ((attempt + 0.5) / count, number) for number, count in enumerate(wanted) for attempt in range(count)
     ]
     placed: list[PlacedFilament] = []
+    tally = [{"wanted": count, "placed": 0, "filaments": 0} for count in wanted]
     bundle = 0
-    tried: list[str] = []
-    without_room: list[str] = []
     for _, number in sorted(turns):
         group = resolve(config.filaments[number], rng)
         bundle += group.bundle is not None
         found = _place_one(canvas, config, group, rows, bodies, bundle, rng)
-        tried.append(group.structure)
-        without_room += [] if found else [group.structure]
+        tally[number]["placed"] += bool(found)
+        tally[number]["filaments"] += len(found)
         placed += found
-    for name, count in _count(without_room).items():
-        LOGGER.warning("%d of %d filaments or bundles (%s) found no room", count, tried.count(name), name)
-    return placed
+    records: list[dict[str, object]] = []
+    for group, own in zip(config.filaments, tally, strict=True):
+        missing = own["wanted"] - own["placed"]
+        if missing:
+            what = "filaments" if group.bundle is None else "bundles"
+            LOGGER.warning("%d of %d %s (%s) found no room", missing, own["wanted"], what, group.structure)
+        records.append({"structure_id": group.structure, "mixed_with": group.mixed_with, **own})
+    return placed, records
 
 
 def _place_one(

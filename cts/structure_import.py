@@ -33,12 +33,15 @@ class CtsName:
         Leading parts of the name, one for each submodel in order.
     placement
         The first flag that says how to place it; ``single`` without one.
+    other_placements
+        What further flags ask for.
     is_distractor
         Whether ``distract`` stands anywhere in the name.
     """
 
     class_ids: tuple[str, ...]
     placement: str
+    other_placements: tuple[str, ...]
     is_distractor: bool
 
 
@@ -62,6 +65,7 @@ def parse_cts_name(name: str) -> CtsName:
     return CtsName(
         class_ids=tuple(_clean(token) for token in tokens[:first]) or (_clean(tokens[0]),),
         placement=placements[0] if placements else "single",
+        other_placements=tuple(p for p in dict.fromkeys(placements) if p != placements[0]),
         is_distractor=_DISTRACTOR_MARK in name.lower(),
     )
 
@@ -113,6 +117,14 @@ def import_file(path: Path, renamed: Mapping[str, str]) -> StructureRow:
         }
     )
     (structure,) = read_structure_file(path, probe)
+    if name.other_placements:
+        LOGGER.warning(
+            "%s: flags %s and %s: a structure has one placement, %s was taken; CTS alternates between them",
+            path,
+            name.placement,
+            ", ".join(name.other_placements),
+            name.placement,
+        )
     return probe.model_copy(
         update={
             "classes": ("background",) if name.is_distractor else _classes(name, structure, renamed),

@@ -41,7 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     importing.add_argument("folder", type=Path, help="folder of .pdb, .cif and .mrc files")
     importing.add_argument("-o", "--output", type=Path, required=True, help="table to write (TSV)")
     importing.add_argument(
-        "--class", dest="renamed", action="append", default=[], metavar="ID=CLASS", help="rename a class id"
+        "--class",
+        dest="renamed",
+        action="append",
+        default=[],
+        metavar="ID=CLASS",
+        help="call a class id of the file names by the name of a class; repeat as needed",
+    )
+    importing.add_argument(
+        "--classes",
+        type=Path,
+        default=Path("config/classes.tsv"),
+        help="class table to compare with (default %(default)s)",
     )
     importing.add_argument("--overwrite", action="store_true", help="replace the table")
 
@@ -99,6 +110,16 @@ def _import(arguments: argparse.Namespace) -> None:
         renamed[theirs] = ours
     rows = import_folder(arguments.folder, renamed)
     write_structure_table(arguments.output, rows, overwrite=arguments.overwrite)
-    classes = sorted({name for row in rows for name in row.classes})
     print(f"{len(rows)} structures in {arguments.output}")
-    print(f"classes, which must stand in classes.tsv: {', '.join(classes)}")
+    _tell_unknown_classes(arguments.classes, sorted({name for row in rows for name in row.classes}))
+
+
+def _tell_unknown_classes(table: Path, names: list[str]) -> None:
+    """Print which classes `cts model` would refuse, and what to do about it."""
+    from tomoio import read_class_table
+
+    known = {entry.name for entry in read_class_table(table)} if table.is_file() else set()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"not in {table}: {', '.join(unknown)}")
+        print(f"add rows for them there, or import again with --class {unknown[0]}=CLASS and so on")

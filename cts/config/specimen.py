@@ -74,7 +74,7 @@ class LayerConfig(Strict):
     occupancy: Annotated[Drawn, _within(0, 1)] = Field(
         default=1.0,
         title="Occupancy",
-        description="Stop the layer when its own objects fill this share of the volume",
+        description="Stop the layer when its own objects fill this share of the voxels by at least half",
         json_schema_extra=_unit("fraction"),
     )
 
@@ -309,7 +309,7 @@ class SpecimenConfig(Strict):
     density: Annotated[Drawn, _within(0, 1)] = Field(
         default=0.8,
         title="Density",
-        description="Stop placing particles when this share of the volume is filled",
+        description="Stop placing particles when this share of the voxels is at least half filled",
     )
     overlap_tolerance: float = Field(
         default=0.02,
@@ -361,7 +361,7 @@ class SpecimenConfig(Strict):
         ge=0.05,
         le=0.95,
         title="Label threshold",
-        description="Share of a voxel that must be filled for a label; the same for all classes",
+        description="Share of a voxel that must be filled for a label, whatever the class; moves labels only",
         json_schema_extra=_unit("fraction"),
     )
     write_membrane_distance: bool = Field(

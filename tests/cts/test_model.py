@@ -265,6 +265,10 @@ def test_the_manifest_says_what_was_drawn_and_placed(folder):
     counts = starfile.read(folder / "out" / "particles.star")["neuralsegStructureID"].value_counts()
     assert all(own["placed"] == counts.get(name, 0) for name, own in species.items())
     assert 0.05 < manifest["results"]["filled_fraction"] < 0.6
+    # labels start at less than half a voxel
+    assert manifest["results"]["filled_fraction"] < manifest["results"]["labelled_fraction"] < 0.8
+    for group in manifest["results"]["filament_groups"]:
+        assert 0 < group["placed"] <= group["wanted"]
 
 
 @pytest.mark.parametrize(
@@ -359,10 +363,14 @@ def test_what_finds_no_room_is_told_and_counted(tmp_path, caplog):
         filaments=[{"structure": "microtubule", "count": 2, "length_nm": 300}],
     )
     model_specimen(config, read_class_table(CLASSES), tmp_path / "out", seed=1, tomogram_id="t")
-    missing = read_manifest(tmp_path / "out" / "manifest.json")["results"]["membranes_without_room"]["sheet"]
+    results = read_manifest(tmp_path / "out" / "manifest.json")["results"]
+    missing = results["membranes_without_room"]["sheet"]
     assert 1 <= missing <= 8
     assert f"{missing} of 9 membranes (sheet) found no room" in caplog.text
-    assert "2 of 2 filaments or bundles (microtubule) found no room" in caplog.text
+    assert "2 of 2 filaments (microtubule) found no room" in caplog.text
+    assert results["filament_groups"] == [
+        {"structure_id": "microtubule", "mixed_with": None, "wanted": 2, "placed": 0, "filaments": 0}
+    ]
 
 
 def test_a_misspelt_key_is_one_line_and_status_2(tmp_path, capsys):

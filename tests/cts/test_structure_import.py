@@ -44,7 +44,9 @@ def test_folder_becomes_a_table(tmp_path, capsys):
         + [text for pair in ("ribo=ribosome", "act=actin", "cof=cofilactin") for text in ("--class", pair)]
     )
     assert status == 0
-    assert "4 structures" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "4 structures" in printed
+    assert "cofilactin" not in printed
     classes = read_class_table(Path(__file__).parents[2] / "config" / "classes.tsv")
     rows = {r.structure_id: r for r in read_structure_table(table, classes)}
     assert rows["ribo__4ug0"].classes == ("ribosome",)
@@ -54,6 +56,15 @@ def test_folder_becomes_a_table(tmp_path, capsys):
     assert rows["thing.distract.cytosol"].placement == "cytosol"
     assert rows["x__y.assembly"].classes == ("actin", "cofilactin")
     assert all(r.size == "small" for r in rows.values())
+
+
+def test_what_a_user_must_decide_after_an_import_is_told(tmp_path, capsys, caplog):
+    folder = tmp_path / "cts"
+    folder.mkdir()
+    write(folder / "kinase.complex.vesicle.pdb", alanine())
+    assert main(["structures", "import", str(folder), "-o", str(tmp_path / "t.tsv")]) == 0
+    assert "not in config/classes.tsv: kinase" in capsys.readouterr().out
+    assert "flags complex and vesicle: a structure has one placement, complex was taken" in caplog.text
 
 
 def test_folder_without_structures_is_refused(tmp_path):
