@@ -8,6 +8,7 @@ pixel area × transmission × (1 + contrast); draw counts; filter them by the no
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,10 @@ from cts.optics import (
     strip_weights,
     transfer,
 )
-from cts.projection import ONE_SLAB, Doubles, Floats, RowBlocks, Slabs, project
+from cts.projection import Doubles, Floats, RowBlocks, Slabs, project
 from cts.sample import Surfaces, path_angstrom, transmission
+
+_TOGETHER = 4  # tilts projected in one pass over the specimen
 
 
 @dataclass(frozen=True)
@@ -118,33 +121,53 @@ class View:
         return self.parts.shape[1], self.parts.shape[2]
 
 
-def view_specimen(specimen: Specimen, shot: Shot, config: SimulationConfig) -> View:
-    """Project a specimen at a shot's true tilt.
+@dataclass(frozen=True)
+class _Frame:
+    """Size of an image with margins for the CTF (height, width), and where the image lies in it."""
 
-    Beyond the model's faces in x the specimen continues (`SampleConfig.surroundings`), so margins in x are
-    projected; margins in y mirror the image.
-    """
+    height: int
+    width: int
+    inside: tuple[slice, slice]
+
+
+def _frame(specimen: Specimen, shot: Shot, config: SimulationConfig) -> _Frame:
     pixel_size, optics = specimen.pixel_size_angstrom, config.optics
     ny, nx = specimen.image_shape
     slope = abs(math.tan(math.radians(shot.true_tilt_deg)))
     reach = 0.5e-4 * (nx * slope * pixel_size + specimen.thickness_angstrom)
     margin = delocalisation_px(optics, shot.defocus_um + reach, pixel_size)
     width, height = padded_length(nx, margin), padded_length(ny, margin)
-    mirror = config.sample.surroundings == "mirror"
     top, left = (height - ny) // 2, (width - nx) // 2
-    cut = _cut_by_height if optics.depth == "slabs" else _cut_by_column
-    parts, offsets = cut(specimen, shot, optics, width, mirror, top)
-    inside = (slice(top, top + ny), slice(left, left + nx))
-    return View(parts, shot.defocus_um + 1e-4 * offsets, inside)
+    return _Frame(height, width, (slice(top, top + ny), slice(left, left + nx)))
 
 
-def _projected(
-    specimen: Specimen, tilt_deg: float, width: int, mirror: bool, slabs: Slabs = ONE_SLAB
-) -> Floats:
-    """Project, V Å, (slab, y, x)."""
-    image = project(specimen.potential, [tilt_deg], width=width, mirror=mirror, slabs=slabs)[0]
-    image *= np.float32(specimen.pixel_size_angstrom)
-    return image
+def view_specimens(specimen: Specimen, shots: Sequence[Shot], config: SimulationConfig) -> Iterator[View]:
+    """Project a specimen at the true tilts of shots, one after another.
+
+    Beyond the model's faces in x the specimen continues (`SampleConfig.surroundings`), so margins in x are
+    projected; margins in y mirror the image. A few tilts are projected together, which reads the specimen
+    once for all of them.
+    """
+    mirror = config.sample.surroundings == "mirror"
+    if config.optics.depth == "slabs":
+        for shot in shots:
+            yield _cut_by_height(specimen, shot, config.optics, _frame(specimen, shot, config), mirror)
+        return
+    for first in range(0, len(shots), _TOGETHER):
+        together = shots[first : first + _TOGETHER]
+        frames = [_frame(specimen, shot, config) for shot in together]
+        width = max(frame.width for frame in frames)
+        angles = [shot.true_tilt_deg for shot in together]
+        images = project(specimen.potential, angles, width=width, mirror=mirror)[:, 0]
+        for shot, frame, image in zip(together, frames, images, strict=True):
+            left = (width - frame.width) // 2  # all widths are even or all are odd
+            cut = image[:, left : left + frame.width]
+            yield _cut_by_column(cut, shot, config.optics, frame, specimen.pixel_size_angstrom)
+
+
+def view_specimen(specimen: Specimen, shot: Shot, config: SimulationConfig) -> View:
+    """Project a specimen at one shot's true tilt. See `view_specimens`."""
+    return next(view_specimens(specimen, [shot], config))
 
 
 def _mirror_margins(parts: Floats, margin: int) -> None:
@@ -157,33 +180,35 @@ def _mirror_margins(parts: Floats, margin: int) -> None:
 
 
 def _cut_by_column(
-    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool, margin: int
-) -> tuple[Floats, Doubles]:
-    """Share a projection out among strips; return it with the strips' defocus offsets, Å."""
-    image = _projected(specimen, shot.true_tilt_deg, width, mirror)[0]
-    offsets = column_defocus_angstrom(width, shot.true_tilt_deg, specimen.pixel_size_angstrom)
-    levels = defocus_levels_angstrom(offsets.min(), offsets.max(), optics, specimen.pixel_size_angstrom)
-    parts = np.empty((levels.count, image.shape[0] + 2 * margin, width), np.float32)
-    inside = parts[:, margin : margin + image.shape[0]]
-    np.multiply(image, strip_weights(offsets, levels)[:, None, :], out=inside)
-    _mirror_margins(parts, margin)
-    return parts, levels.first_height + levels.spacing * np.arange(levels.count)
+    image: Floats, shot: Shot, optics: OpticsConfig, frame: _Frame, pixel_size_angstrom: float
+) -> View:
+    """Share a projection, V voxels, out among strips of one defocus each."""
+    offsets = column_defocus_angstrom(frame.width, shot.true_tilt_deg, pixel_size_angstrom)
+    levels = defocus_levels_angstrom(offsets.min(), offsets.max(), optics, pixel_size_angstrom)
+    weights = strip_weights(offsets, levels) * np.float32(pixel_size_angstrom)
+    parts = np.empty((levels.count, frame.height, frame.width), np.float32)
+    np.multiply(image, weights[:, None, :], out=parts[:, frame.inside[0]])
+    _mirror_margins(parts, frame.inside[0].start)
+    centres = levels.first_height + levels.spacing * np.arange(levels.count)
+    return View(parts, shot.defocus_um + 1e-4 * centres, frame.inside)
 
 
-def _cut_by_height(
-    specimen: Specimen, shot: Shot, optics: OpticsConfig, width: int, mirror: bool, margin: int
-) -> tuple[Floats, Doubles]:
-    """Project slabs of equal height above the tilt axis; return them with their defocus offsets, Å."""
+def _cut_by_height(specimen: Specimen, shot: Shot, optics: OpticsConfig, frame: _Frame, mirror: bool) -> View:
+    """Project slabs of equal height above the tilt axis."""
     pixel_size = specimen.pixel_size_angstrom
     radians = math.radians(shot.true_tilt_deg)
     # The highest point that the detector sees: half the slab along the beam, and its midplane at the edge.
-    reach = 0.5 * specimen.potential.shape[0] / math.cos(radians) + 0.5 * width * abs(math.tan(radians))
+    reach = 0.5 * specimen.potential.shape[0] / math.cos(radians) + 0.5 * frame.width * abs(math.tan(radians))
     heights = defocus_levels_angstrom(-reach * pixel_size, reach * pixel_size, optics, pixel_size)
     slabs = Slabs(heights.first_height / pixel_size, heights.spacing / pixel_size, heights.count)
-    image = _projected(specimen, shot.true_tilt_deg, width, mirror, slabs)
+    angle = [shot.true_tilt_deg]
+    image = project(specimen.potential, angle, width=frame.width, mirror=mirror, slabs=slabs)[0]
+    image *= np.float32(pixel_size)
+    margin = frame.inside[0].start
     parts = np.pad(image, [(0, 0), (margin, margin), (0, 0)], mode="symmetric")
     # Higher is nearer the source and less underfocused.
-    return parts, -(heights.first_height + heights.spacing * np.arange(heights.count))
+    centres = heights.first_height + heights.spacing * np.arange(heights.count)
+    return View(parts, shot.defocus_um - 1e-4 * centres, frame.inside)
 
 
 def image_contrast(view: View, shot: Shot, pixel_size_angstrom: float, config: SimulationConfig) -> Floats:

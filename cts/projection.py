@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from tomoio import VolumeReader
 
-_BLOCK_ROWS = 128  # rows of y worked on together, at most: they share the computation of the weights
+_BLOCK_ROWS = 208  # rows of y worked on together, at most: they share the computation of the weights
 _READ_BYTES = 64_000_000
 
 Floats = NDArray[np.float32]
@@ -49,6 +49,8 @@ def _shadow(u: float, outer: float, inner: float, height: float) -> float:
 @njit(cache=True, inline="always")
 def _mirrored(index: int, length: int) -> int:
     """Fold an index into a row that continues by mirroring at its faces."""
+    if 0 <= index < length:
+        return index
     index = index % (2 * length)
     return index if index < length else 2 * length - 1 - index
 
@@ -58,6 +60,55 @@ def _footprint(cosine: float, sine: float) -> tuple[float, float, float]:
     widest = max(abs(cosine), abs(sine))
     narrowest = min(abs(cosine), abs(sine))
     return 0.5 * (widest + narrowest), 0.5 * (widest - narrowest), 1.0 / widest
+
+
+@njit(cache=True, inline="always")
+def _weights(
+    start: int, stop: int, position: float, outer: float, inner: float, height: float
+) -> tuple[float, float, float]:
+    """Return the shares of pixels start, start + 1, start + 2 in a shadow; none reaches further than that."""
+    first = _shadow(start + 0.5 - position, outer, inner, height)
+    if stop == start:
+        return 1.0, 0.0, 0.0
+    if stop == start + 1:
+        return first, 1.0 - first, 0.0
+    second = _shadow(start + 1.5 - position, outer, inner, height)
+    return first, second - first, 1.0 - second
+
+
+@njit(cache=True, inline="always")
+def _spread(
+    plane: Floats,
+    column: int,
+    weights: tuple[float, float, float],
+    share: float,
+    images: Floats,
+    slab: int,
+    start: int,
+) -> None:
+    """Add one column of a plane (x, y) to pixels ``start`` and up of a slab's image, (slab, x', y).
+
+    Inside the image one loop fills two or three pixels, so that each voxel is loaded once.
+    """
+    first = np.float32(share * weights[0])
+    second = np.float32(share * weights[1])
+    third = np.float32(share * weights[2])
+    width, ny = images.shape[1], images.shape[2]
+    if start >= 0 and start + 2 < width:
+        if third == 0.0:
+            for y in range(ny):
+                images[slab, start, y] += first * plane[column, y]
+                images[slab, start + 1, y] += second * plane[column, y]
+        else:
+            for y in range(ny):
+                images[slab, start, y] += first * plane[column, y]
+                images[slab, start + 1, y] += second * plane[column, y]
+                images[slab, start + 2, y] += third * plane[column, y]
+    else:
+        for offset, weight in enumerate((first, second, third)):
+            if 0 <= start + offset < width:
+                for y in range(ny):
+                    images[slab, start + offset, y] += weight * plane[column, y]
 
 
 @njit(cache=True, parallel=True)
@@ -71,14 +122,16 @@ def _project(
     out: Floats,
 ) -> None:
     """Add the shadows of ``blocks`` (block, z, x, y) to ``out`` (block, angle, slab, x', y)."""
-    n_blocks, nz, nx, ny = blocks.shape
+    n_blocks, nz, nx, _ = blocks.shape
     n_slabs, width = out.shape[2], out.shape[3]
     for block in prange(n_blocks):
-        for angle in range(cosines.size):
-            cosine, sine = cosines[angle], sines[angle]
-            outer, inner, height = _footprint(cosine, sine)
-            for zi in range(nz):
-                z = zi - 0.5 * (nz - 1)
+        for zi in range(nz):
+            plane = blocks[block, zi]
+            z = zi - 0.5 * (nz - 1)
+            for angle in range(cosines.size):  # while the plane is in the processor's cache
+                images = out[block, angle]
+                cosine, sine = cosines[angle], sines[angle]
+                outer, inner, height = _footprint(cosine, sine)
                 middle = z * sine + 0.5 * (width - 1)
                 x_first, x_last = 0, nx - 1
                 if mirror:
@@ -98,20 +151,10 @@ def _project(
                         depth = min(max(depth, 0.0), n_slabs - 1.0)
                         slab = min(int(depth), n_slabs - 2)
                         share = depth - slab
-                    below = _shadow(start - 0.5 - position, outer, inner, height)
-                    for pixel in range(start, stop + 1):
-                        above = _shadow(pixel + 0.5 - position, outer, inner, height)
-                        weight = above - below
-                        below = above
-                        if pixel < 0 or pixel >= width or weight == 0.0:
-                            continue
-                        near = np.float32(weight * (1.0 - share))
-                        for y in range(ny):
-                            out[block, angle, slab, pixel, y] += near * blocks[block, zi, xi, y]
-                        if share > 0.0:
-                            far = np.float32(weight * share)
-                            for y in range(ny):
-                                out[block, angle, slab + 1, pixel, y] += far * blocks[block, zi, xi, y]
+                    weights = _weights(start, stop, position, outer, inner, height)
+                    _spread(plane, xi, weights, 1.0 - share, images, slab, start)
+                    if share > 0.0:
+                        _spread(plane, xi, weights, share, images, slab + 1, start)
 
 
 @njit(cache=True, parallel=True)
@@ -184,8 +227,11 @@ def read_rows(reader: VolumeReader) -> RowBlocks:
 
 
 def rows_per_block(ny: int) -> int:
-    """Return the height of equal blocks, a multiple of eight (one vector register of float32)."""
-    n_blocks = -(-ny // _BLOCK_ROWS)
+    """Return the height of equal blocks, a multiple of eight (one vector register of float32).
+
+    There is at least one block for each thread; rows do not depend on each other, nor on how they are cut.
+    """
+    n_blocks = max(-(-ny // _BLOCK_ROWS), numba.get_num_threads())
     return (-(-ny // n_blocks) + 7) // 8 * 8
 
 

@@ -21,7 +21,7 @@ from cts.imaging import (
     image_contrast,
     plan_series,
     recorded_contrast,
-    view_specimen,
+    view_specimens,
 )
 from cts.kernels import announced_compilation
 from cts.projection import Floats, load_kernels, read_rows
@@ -169,10 +169,10 @@ def image_series(
         specimen.pixel_size_angstrom,
         generator(seed, tomogram_id, "surfaces"),
     )
-    pixel_size = specimen.pixel_size_angstrom
+    pixel_size, views = specimen.pixel_size_angstrom, view_specimens(specimen, shots, config)
     for index, shot in enumerate(tqdm(shots, desc="imaging", unit="image", disable=None)):
         with timings.of("project"):
-            view = view_specimen(specimen, shot, config)
+            view = next(views)
         with timings.of("optics"):
             contrast = recorded_contrast(view, shot, pixel_size, config)
             electrons = expected_electrons(contrast, shot, specimen, config, surfaces)
