@@ -24,9 +24,9 @@ LOGGER = logging.getLogger(__name__)
 # samples of the rendered grid per pixel: at two, the cubic spline errs by less than 1 % at 0.45 cycles/pixel
 OVERSAMPLING = 2
 # the band is kept to 0.45 cycles/pixel (99 %) and falls from there as an error function; what folds back onto
-# the kept band comes from beyond 0.55, where a quarter is left, and only close to the directions of the axes
-_HALF_CYCLES_PER_PIXEL = 0.53
-_FALL_CYCLES_PER_PIXEL = 0.045
+# the kept band comes from beyond 0.55, where a seventh is left, and only close to the directions of the axes
+_HALF_CYCLES_PER_PIXEL = 0.52
+_FALL_CYCLES_PER_PIXEL = 0.04
 _STOP_CYCLES_PER_PIXEL = 0.65
 # the excluded volume is smoothed a little, so that the sharp band rings less
 _OCCUPANCY_SIGMA_PIXELS = 0.25
