@@ -109,6 +109,12 @@ def place_particles(
     order = schedule(species, bool(membranes.surfaces))
     renew_every = max(1, len(order) // _RENEWALS)
     placed: list[Placed] = []
+    if order and canvas.filled_fraction >= rules.density:
+        LOGGER.warning(
+            "density %g is reached before the first particle: membranes, filaments and carbon fill %.3f",
+            rules.density,
+            canvas.filled_fraction,
+        )
     filled_by_layer = np.zeros(len(rules.layer_occupancies))
     limits = np.array(rules.layer_occupancies) * float(np.prod(canvas.shape))
     for number, index in enumerate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 from scipy.signal import find_peaks
 
 from cts.canvas import Canvas
@@ -130,6 +131,33 @@ def test_double_and_nested_vesicles_lie_one_in_the_other():
             step = np.linalg.norm(first[::50, None] - second, axis=-1).min(axis=1) * 10.0
             assert np.median(step) == pytest.approx(gap, rel=0.1)
         assert outer.sum() > inner.sum()
+
+
+def test_distances_hold_everywhere_and_are_those_of_spheres():
+    canvas = Canvas((60, 90, 130), 10.0, (True, False, False))
+    group = _group(count=2, radius_nm=16.0, irregularity=0.0)
+    field = place_membranes(canvas, [group], np.random.default_rng(9), keep_distance=True)
+    assert field.bilayers == 2
+    voxels = np.stack(np.indices(canvas.shape), axis=-1).astype(float)
+    own = [
+        np.linalg.norm(voxels - _centre_of_sphere(surface.points, 16.0), axis=-1) - 16.0
+        for surface in field.surfaces
+    ]
+    nearest = np.where(np.abs(own[0]) < np.abs(own[1]), own[0], own[1]) * 10.0
+    np.testing.assert_allclose(field.distance_angstrom, nearest, atol=canvas.pixel_size_angstrom)
+
+
+def test_distances_without_a_membrane_are_the_diagonal():
+    canvas = Canvas((8, 8, 8), 10.0, (False, False, False))
+    field = place_membranes(canvas, [], np.random.default_rng(0), keep_distance=True)
+    assert np.unique(field.distance_angstrom) == pytest.approx([80 * np.sqrt(3)])
+
+
+def _centre_of_sphere(points, radius):
+    """Return the point from which all of some points are a radius away, by least squares."""
+    return least_squares(
+        lambda centre: np.linalg.norm(points - centre, axis=1) - radius, points.mean(axis=0)
+    ).x
 
 
 def test_a_plasma_membrane_divides_the_cell_from_what_is_outside():

@@ -301,6 +301,7 @@ def test_the_distance_to_membranes_is_written_on_request(tmp_path):
     assert membrane.any()
     # half of 35-45 Å between the heads, and 5 Å of heads beyond
     assert np.abs(distance[membrane]).max() < 45 / 2 + 5 + 12
+    assert np.isfinite(distance).all()
     assert (distance < -40).any()
     assert (distance > 40).any()
 
