@@ -1,7 +1,7 @@
 """Do proposed regions make co-training cheaper? An oracle corrects, so that nobody has to.
 
   python benchmarks/rounds.py OUT                 # the whole benchmark; goes on where it was stopped
-  python benchmarks/rounds.py OUT --quick         # one seed, two rounds, short trainings
+  python benchmarks/rounds.py OUT --quick         # one seed, two rounds
   python benchmarks/rounds.py OUT --only figure5  # the four settings of the paper's Figure 5
 
 A seed network is trained on synthetic tomograms and meets a domain that these do not cover: thicker, fuller
@@ -14,8 +14,13 @@ is trained on everything so far:
   best       windows with the most wrongly labelled voxels, which only truth can tell
 
 Dice is the mean over the classes but background on tomograms of that domain that no network trains on. The
-domain was fixed before the first run. The ranking and the number of regions a round were changed after
-results on the specimens target_1 and target_2 had been seen.
+domain was fixed before the first run. It is hard: a network trained on the whole truth of three target
+tomograms, 6.6 million voxels, has 0.46 where the seed network has 0.35 and finds next to no actin or
+cofilactin, so that few regions suffice to come near the end, and the spread between equal trainings, some
+0.02, is of the order of what strategies differ by: hence means over seeds and several test tomograms.
+
+Ranking, regions a round and numbers of tomograms were settled on specimens of other seeds. Every training
+has the same steps; a limit of time would train less while the machine does something else.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +62,15 @@ from segnet.rounds.windows import overlap_fractions, window_grid, window_sums
 from segnet.score import score
 from segnet.segment_files import segment_tomograms
 from segnet.train import train
-from tomoio import ClassTable, read_class_table, read_labels, read_volume, write_labels, write_volume
+from tomoio import (
+    ClassTable,
+    new_file,
+    read_class_table,
+    read_labels,
+    read_volume,
+    write_labels,
+    write_volume,
+)
 from tomoio.randomness import generator
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -121,7 +135,9 @@ _IMAGING: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is run."""
+    """How much is run: 42 networks, each trained for 70 s of one core."""
+
+    data_seed: int = 20261122
 
     seeds: tuple[int, ...] = (1, 2, 3)
     rounds: int = 3
@@ -131,13 +147,12 @@ class Plan:
     target_shape: tuple[int, int, int] = (60, 192, 192)
     sources: int = 3
     targets: int = 3
-    tests: int = 2
+    tests: int = 4
     steps: int = 900
-    max_minutes: float = 1.25
-    threads: int = 2
+    threads: int = 1
 
 
-QUICK = Plan(seeds=(1,), rounds=2, regions_a_round=2, targets=2, tests=1, steps=900, max_minutes=0, threads=1)
+QUICK = Plan(seeds=(1,), rounds=2)
 
 
 def main() -> None:
@@ -145,7 +160,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("output", type=Path, metavar="OUT")
-    parser.add_argument("--quick", action="store_true", help="one seed, two rounds, short trainings")
+    parser.add_argument("--quick", action="store_true", help="one seed, two rounds")
     parser.add_argument("--only", choices=("rounds", "figure5"), help="default: both")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -154,7 +169,7 @@ def main() -> None:
     bench.check_settings()
     bench.simulate()
     if arguments.only != "figure5":
-        report_rounds(bench, [result for seed in bench.plan.seeds for result in run_seed(bench, seed)])
+        report_rounds(bench, run_rounds(bench))
     if arguments.only != "rounds":
         report_figure5(bench)
 
@@ -191,6 +206,7 @@ class Bench:
         """Refuse to go on with runs of other settings: their Dice would not compare."""
         settings = {
             "plan": asdict(self.plan),
+            "domains": [_LAYERS, _FILAMENTS, _MEMBRANES, _IMAGING],
             "training": self.training().model_dump(mode="json"),
             "proposal": ProposalConfig().model_dump(mode="json"),
         }
@@ -223,15 +239,15 @@ class Bench:
                 "filaments": _FILAMENTS,
             }
         )
-        settings = {"seed": 11, "tomogram_id": name, "overwrite": True}
+        settings = {"seed": self.plan.data_seed, "tomogram_id": name, "overwrite": True}
         model_specimen(specimen, self.classes, folder, **settings)
         simulate_tomogram(folder, SimulationConfig.model_validate(_IMAGING[domain]), folder / "i", **settings)
         (folder / "i" / "tomogram.mrc").rename(folder / "tomogram.mrc")
 
     def train_and_segment(
         self, folder: Path, sources: Sequence[BlockSource], seed: int, tomograms: Sequence[str]
-    ) -> float:
-        """Train on sources, segment tomograms, return the mean Dice on the test tomograms."""
+    ) -> dict[str, Any]:
+        """Train on sources, segment tomograms and the test tomograms, return the Dice on the latter."""
         if not (folder / "block" / "parts.tsv").is_file():
             make_block(sources, folder / "block", BLOCK, self.classes, overwrite=True)
         if not (folder / "model" / "model.json").is_file():
@@ -253,7 +269,7 @@ class Bench:
             names=names,
             overwrite=True,
         )
-        return float(np.mean([self.dice(folder, name) for name in self.tests]))
+        return self.dice(folder)
 
     def training(self) -> TrainingConfig:
         return TrainingConfig.model_validate(
@@ -262,18 +278,23 @@ class Bench:
                 "sampling": {"patch_size_px": 64},
                 "epochs": 1,
                 "steps_per_epoch": self.plan.steps,
-                "max_minutes": self.plan.max_minutes,
                 "threads": self.plan.threads,
                 "panels": False,
             }
         )
 
-    def dice(self, folder: Path, name: str) -> float:
-        """Return the mean Dice of a segmentation over the classes in the truth but background."""
-        found = read_labels(folder / "segmentations" / f"{name}_labels.mrc").data
-        truth = read_labels(self.truth(name))
-        rows, _ = score(found, truth.data, truth.pixel_size_angstrom, self.classes, ScoringConfig())
-        return float(np.mean([r["dice"] for r in rows if r["truth_voxels"] and r["class"] != "background"]))
+    def dice(self, folder: Path) -> dict[str, Any]:
+        """Return the Dice of each class that is there, means over test tomograms, and the mean of these."""
+        found: dict[str, list[float]] = {}
+        for name in self.tests:
+            labels = read_labels(folder / "segmentations" / f"{name}_labels.mrc").data
+            truth = read_labels(self.truth(name))
+            rows, _ = score(labels, truth.data, truth.pixel_size_angstrom, self.classes, ScoringConfig())
+            for row in rows:
+                if row["truth_voxels"] and row["class"] != "background":
+                    found.setdefault(row["class"], []).append(row["dice"])
+        of_class = {name: float(np.mean(values)) for name, values in found.items()}
+        return {"dice": float(np.mean(list(of_class.values()))), "of_class": of_class}
 
     def source_pairs(self) -> list[BlockSource]:
         return [BlockSource(self.tomogram(n).path, self.truth(n), name=n) for n in self.sources]
@@ -284,34 +305,35 @@ def remember(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if not path.is_file():
         started = time.monotonic()
         result = make() | {"seconds": round(time.monotonic() - started, 1)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=1))
-        log.info("%s: %s", path.parent, {k: v for k, v in result.items() if k != "regions"})
+        with new_file(path) as unfinished:
+            unfinished.write_text(json.dumps(result, indent=1))
+        log.info("%s: Dice %.3f, %.0f s", path.parent, result["dice"], result["seconds"])
     result = json.loads(path.read_text())
     return result if isinstance(result, dict) else {}
 
 
-def run_seed(bench: Bench, seed: int) -> list[dict[str, Any]]:
-    """Run all strategies with one training seed; returns one result a network."""
-    first = bench.output / f"seed_{seed}" / "start"
-
-    def start() -> dict[str, Any]:
-        dice = bench.train_and_segment(first, bench.source_pairs(), seed, bench.targets)
-        return {"seed": seed, "round": 0, "voxels": 0, "dice": dice}
-
-    results = [remember(first / "result.json", start)]
-    for strategy in STRATEGIES:
-        previous = first
+def run_rounds(bench: Bench) -> list[dict[str, Any]]:
+    """Run all strategies with all seeds, those that the goal compares first; returns one result a network."""
+    results = [run_start(bench, seed) for seed in bench.plan.seeds]
+    for strategy, seed in itertools.product(STRATEGIES, bench.plan.seeds):
+        previous = bench.output / f"seed_{seed}" / "start"
         for number in range(1, bench.plan.rounds + 1):
             folder = bench.output / f"seed_{seed}" / strategy / f"round_{number}"
-            results.append(
-                remember(
-                    folder / "result.json",
-                    lambda f=folder, p=previous, n=number, s=strategy: run_round(bench, f, p, seed, n, s),
-                )
-            )
+            make = partial(run_round, bench, folder, previous, seed, number, strategy)
+            results.append(remember(folder / "result.json", make))
             previous = folder
     return results
+
+
+def run_start(bench: Bench, seed: int) -> dict[str, Any]:
+    """Train the seed network, on synthetic tomograms only."""
+    folder = bench.output / f"seed_{seed}" / "start"
+
+    def make() -> dict[str, Any]:
+        found = bench.train_and_segment(folder, bench.source_pairs(), seed, bench.targets)
+        return {"seed": seed, "round": 0, "voxels": 0} | found
+
+    return remember(folder / "result.json", make)
 
 
 def run_round(
@@ -328,13 +350,16 @@ def run_round(
         correct(bench, region, previous, folder, tables, name)
     rows = training_corrections(read_corrections(tables[0]), name)
     sources = [*bench.source_pairs(), *block_sources(rows)]
-    dice = bench.train_and_segment(folder, sources, seed, bench.targets)
+    found = bench.train_and_segment(folder, sources, seed, bench.targets)
     voxels = number * bench.plan.regions_a_round * int(np.prod(bench.plan.region_voxels))
-    found = {"seed": seed, "strategy": strategy, "round": number, "voxels": voxels, "dice": dice}
-    return found | {
-        "regions": [vars(region) for region in regions],
-        "share_of_errors": caught(bench, previous, regions),
-    }
+    return (
+        {"seed": seed, "strategy": strategy, "round": number, "voxels": voxels}
+        | found
+        | {
+            "regions": [vars(region) for region in regions],
+            "share_of_errors": caught(bench, previous, regions),
+        }
+    )
 
 
 def correct(
@@ -423,37 +448,54 @@ def caught(bench: Bench, folder: Path, regions: Sequence[Region]) -> float:
 
 
 def report_rounds(bench: Bench, results: Sequence[dict[str, Any]]) -> None:
-    """Print mean Dice against corrected voxels, and how many voxels proposals save."""
-    start = [r["dice"] for r in results if r["round"] == 0]
-    print(f"\nmean Dice on {bench.plan.tests} unseen tomograms of the target domain, {len(start)} seeds")
-    print(f"{'strategy':<10}{'voxels':>10}{'Dice':>8}{'spread':>8}{'errors in regions':>19}")
-    print(f"{'start':<10}{0:>10,}{np.mean(start):>8.3f}{np.ptp(start):>8.3f}")
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for strategy in STRATEGIES:
-        curves[strategy] = [(0.0, float(np.mean(start)))]
-        for number in range(1, bench.plan.rounds + 1):
-            same = [r for r in results if r.get("strategy") == strategy and r["round"] == number]
-            dice = [r["dice"] for r in same]
-            share = np.mean([r["share_of_errors"] for r in same])
-            voxels = same[0]["voxels"]
-            curves[strategy].append((voxels, float(np.mean(dice))))
-            print(f"{strategy:<10}{voxels:>10,}{np.mean(dice):>8.3f}{np.ptp(dice):>8.3f}{share:>19.2%}")
-    goal = curves["random"][-1][1]
-    needed = first_reach(curves["proposed"], goal)
-    ratio = needed / curves["random"][-1][0]
+    """Print Dice against corrected voxels, means over seeds, and how many voxels proposals save."""
+    plan = bench.plan
+    print(f"\nDice on {plan.tests} unseen tomograms of the target domain, mean of {len(plan.seeds)} seeds;")
+    print("spread: largest less smallest mean over classes; errors: share of all wrong voxels in the regions")
+    classes = list(results[0]["of_class"])
     print(
-        f"voxels at which proposed reaches random's final Dice ({goal:.3f}): {needed:,.0f}; ratio {ratio:.2f}"
+        f"{'strategy':<10}{'voxels':>9}{'Dice':>7}{'spread':>8}{'errors':>8}", *(f"{c:>11}" for c in classes)
     )
+    for strategy, number in [("start", 0), *itertools.product(STRATEGIES, range(1, plan.rounds + 1))]:
+        same = [r for r in results if (r.get("strategy", "start"), r["round"]) == (strategy, number)]
+        dice = [r["dice"] for r in same]
+        share = np.mean([r.get("share_of_errors", 0.0) for r in same])
+        line = f"{strategy:<10}{same[0]['voxels']:>9,}{np.mean(dice):>7.3f}{np.ptp(dice):>8.3f}{share:>8.1%}"
+        print(line, *(f"{np.mean([r['of_class'][name] for r in same]):>11.3f}" for name in classes))
+    print(f"\nall seeds: {describe_saving(results)}")
+    for seed in plan.seeds if len(plan.seeds) > 1 else ():
+        print(f"seed {seed}: {describe_saving([r for r in results if r['seed'] == seed])}")
 
 
-def first_reach(curve: Sequence[tuple[float, float]], goal: float) -> float:
-    """Return where a curve of (voxels, Dice) first reaches a Dice, by straight lines; inf if it does not."""
+def describe_saving(results: Sequence[dict[str, Any]]) -> str:
+    """Say at how many voxels the mean curve of proposed regions reaches the final Dice of random ones."""
+    proposed, random = (mean_curve(results, strategy) for strategy in ("proposed", "random"))
+    last, goal = random[-1]
+    needed = first_reach(proposed, goal)
+    text = f"random regions end at Dice {goal:.3f} with {last:,.0f} voxels; proposed regions "
+    if needed is None:
+        best = max(dice for _, dice in proposed)
+        return text + f"do not reach it with {proposed[-1][0]:,.0f}, their best is {best:.3f}"
+    return text + f"reach it at {needed:,.0f}: ratio {needed / last:.2f}"
+
+
+def mean_curve(results: Sequence[dict[str, Any]], strategy: str) -> list[tuple[float, float]]:
+    """Return (voxels, mean Dice over seeds) from the start on."""
+    dice: dict[float, list[float]] = {}
+    for result in results:
+        if result.get("strategy", strategy) == strategy:
+            dice.setdefault(result["voxels"], []).append(result["dice"])
+    return [(voxels, float(np.mean(values))) for voxels, values in sorted(dice.items())]
+
+
+def first_reach(curve: Sequence[tuple[float, float]], goal: float) -> float | None:
+    """Return where a curve of (voxels, Dice) first reaches a Dice, by straight lines; None: nowhere."""
     for (v0, d0), (v1, d1) in itertools.pairwise(curve):
         if d0 >= goal:
             return v0
         if d1 >= goal:
             return v0 + (goal - d0) / (d1 - d0) * (v1 - v0)
-    return float("inf")
+    return None
 
 
 def report_figure5(bench: Bench) -> None:
@@ -473,14 +515,16 @@ def report_figure5(bench: Bench) -> None:
         dice = [
             remember(
                 bench.output / "figure5" / f"{title.replace(' ', '_')}_seed_{seed}" / "result.json",
-                lambda t=title, s=seed, p=parts: {"dice": train_on_slices(bench, t, s, p)},
+                partial(train_on_slices, bench, title, seed, parts),
             )["dice"]
             for seed in bench.plan.seeds
         ]
         print(f"{title:<22}{np.mean(dice):>8.3f}{np.ptp(dice):>8.3f}")
 
 
-def train_on_slices(bench: Bench, title: str, seed: int, parts: Sequence[tuple[str, Sequence[int]]]) -> float:
+def train_on_slices(
+    bench: Bench, title: str, seed: int, parts: Sequence[tuple[str, Sequence[int]]]
+) -> dict[str, Any]:
     folder = bench.output / "figure5" / f"{title.replace(' ', '_')}_seed_{seed}"
     sources = [labelled_slices(bench, folder, name, slices) for name, slices in parts]
     return bench.train_and_segment(folder, sources, seed, [])

@@ -126,6 +126,19 @@ def test_regions_are_spread_over_tomograms(tmp_path):
     assert sorted(chosen) == ["a", "b", "c"]
 
 
+def test_the_reason_names_the_classes_that_a_region_shows(tmp_path):
+    labels, uncertainty = _quiet()
+    labels[8:16, 32:64, 64:96] = 3
+    (first, *_) = _propose(tmp_path, [_write(tmp_path, "a", labels, uncertainty)])
+    assert "shows actin (" in first.region.reason
+
+
+def test_a_network_that_found_nothing_is_named(tmp_path, caplog):
+    row = _write(tmp_path, "a", *_quiet())
+    assert len(_propose(tmp_path, [row])) == 3
+    assert "labelled no object in any of 1 tomograms" in caplog.text
+
+
 def test_disagreement_of_networks_is_found(tmp_path):
     labels, uncertainty = _quiet()
     row = _write(tmp_path, "a", labels, uncertainty)
