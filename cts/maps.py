@@ -27,12 +27,12 @@ _MOST_SHARPENING = 8.0
 _SKIRT_VOXELS = 2
 
 
-def read_map(path: Path, structure_id: str) -> Structure:
+def read_map(path: Path, structure_id: str, *, as_it_lies: bool = False) -> Structure:
     """Read a density map as a structure of one submodel.
 
     The contour is Otsu's threshold; the density inside is scaled to a mean of 8 V above the solvent's
     level (the median of the map's faces), and what is more than two voxels outside is dropped. The voxels
-    within the contour displace solvent. Origin: the centre of mass.
+    within the contour displace solvent. Origin: the centre of mass, or the middle of the map's box.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ def read_map(path: Path, structure_id: str) -> Structure:
         MRC file, bright where there is matter, with its voxel size; also with ``.gz``.
     structure_id
         Name.
+    as_it_lies
+        Keep the middle of the box as origin, since the map says where an axis or a membrane is.
 
     Raises
     ------
@@ -56,7 +58,8 @@ def read_map(path: Path, structure_id: str) -> Structure:
     above *= _INSIDE_VOLT / above[inside].mean()
     sharp = _sharpen(above)
     wet = ndimage.binary_dilation(inside, iterations=2 * _SKIRT_VOXELS)
-    centre = _positions(inside, spacing).mean(axis=0)
+    middle = (np.array(density.shape[::-1]) - 1) / 2 * spacing
+    centre = middle if as_it_lies else _positions(inside, spacing).mean(axis=0)
     points = np.concatenate([_positions(wet, spacing), _positions(inside, spacing)]) - centre
     counts = (np.count_nonzero(wet), np.count_nonzero(inside))
     part = Submodel(

@@ -16,7 +16,7 @@ from cts.structure import Scatterer, Structure, Submodel
 from tomoio import new_file, sha256_of
 
 # raised whenever reading or orienting files changes its result
-_VERSION = 2
+_VERSION = 3
 _FOLDER = "read"
 _READING_KEYS = (
     "structure_id",

@@ -19,9 +19,12 @@ from cts.orientation import (
     tubulin_frame,
     unmoved,
 )
+from cts.residues import Kind
 from cts.scattering import element_of
 from cts.structure import Structure, Submodel
 
+# placements that need a direction: maps have z along it, through the middle of their box
+_UPRIGHT = ("filament", "microtubule", "membrane")
 # a submodel of this name only marks the origin, as in files made for CTS
 _ORIGIN_MARK = "origin"
 
@@ -51,7 +54,8 @@ def read_structure_file(path: Path, row: StructureRow) -> tuple[Structure, ...]:
         If it cannot be read, lacks the chains or assembly, or cannot be oriented.
     """
     if suffix_of(path) in MAP_SUFFIXES:
-        return (read_map(path, row.structure_id),)
+        _refuse_for_maps(path, row)
+        return (read_map(path, row.structure_id, as_it_lies=row.placement in _UPRIGHT),)
     models = read_atoms(path, assembly=row.assembly)
     groups = [(model,) for model in models] if row.conformers == ("models",) else [models]
     try:
@@ -60,12 +64,21 @@ def read_structure_file(path: Path, row: StructureRow) -> tuple[Structure, ...]:
         raise ValueError(f"{path}: {error}") from None
 
 
+def _refuse_for_maps(path: Path, row: StructureRow) -> None:
+    """Refuse wishes that only a file with atoms can meet."""
+    wishes = {"assembly": row.assembly, "chains": row.chains}
+    wishes["conformers: models"] = "models" if row.conformers == ("models",) else None
+    for name, value in wishes.items():
+        if value is not None:
+            raise ValueError(f"{path}: {name} is given for a map; wanted a file with atoms, or no {name}")
+
+
 def _structure(models: Sequence[Atoms], row: StructureRow) -> Structure:
     marks = [model for model in models if _ORIGIN_MARK in model.name.lower()]
     whole = [model for model in models if _ORIGIN_MARK not in model.name.lower()]
     if not whole:
         raise ValueError("only submodels that mark the origin; wanted atoms to place")
-    chains = row.chains or _repeat_unit(whole, row)
+    chains = row.chains or _repeat_unit(whole, row) or _dimer(whole, row)
     parts = [_chains(whole, names) for names in chains] if chains else whole
     frame = _frame(whole, parts, row, chains)
     if marks:
@@ -81,6 +94,14 @@ def _repeat_unit(whole: Sequence[Atoms], row: StructureRow) -> tuple[tuple[str, 
     return repeat_unit(whole[0], row.twist_deg or 0.0, row.rise_angstrom or 0.0)
 
 
+def _dimer(whole: Sequence[Atoms], row: StructureRow) -> tuple[tuple[str, ...], ...]:
+    """Return the two protein chains of a microtubule's dimer where the row does not name them."""
+    if row.placement != "microtubule":
+        return ()
+    names = dict.fromkeys(whole[0].chains[whole[0].kinds == Kind.PROTEIN].tolist())
+    return (tuple(names),)
+
+
 def _frame(
     whole: Sequence[Atoms], parts: Sequence[Atoms], row: StructureRow, chains: tuple[tuple[str, ...], ...]
 ) -> Frame:
@@ -92,7 +113,11 @@ def _frame(
         return membrane_frame(_together(parts))
     centre = _centre_of_mass(parts)
     names = [name for group in chains for name in group]
-    if row.placement == "microtubule" and len(names) == 2:
+    if row.placement == "microtubule":
+        if len(names) != 2:
+            raise ValueError(
+                f"chains {', '.join(names) or 'none'} for a microtubule; wanted the two of a dimer, α then β"
+            )
         return tubulin_frame(whole[0], names[0], names[1], centre)
     return Frame(np.eye(3), centre)
 

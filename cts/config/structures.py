@@ -65,7 +65,7 @@ class StructureRow(Strict):
         default=None, ge=-180, le=180, title="Helical twist", description="Turn from unit to unit, degrees"
     )
     rise_angstrom: float | None = Field(
-        default=None, gt=0, title="Helical rise", description="Distance from unit to unit along the axis, Å"
+        default=None, ge=1, title="Helical rise", description="Distance from unit to unit along the axis, Å"
     )
     persistence_length_um: float | None = Field(
         default=None, gt=0, title="Persistence length", description="Stiffness of a filament, µm"

@@ -120,6 +120,22 @@ def test_tubulin_dimer_stands_along_the_protofilament():
 
 
 @real
+def test_a_dimer_is_found_among_the_chains_of_a_file_or_asked_for():
+    values = {"rise_angstrom": 82, "persistence_length_um": 2000, "length_nm": (300, 900)}
+    source = f"file:{REAL / '5ij0.cif.gz'}"
+    found, named = (
+        load_structures([row(source, placement="microtubule", **values, **more)])["sample"][0]
+        for more in ({}, {"chains": (("A", "B"),)})
+    )
+    np.testing.assert_array_equal(
+        found.submodels[0].positions_angstrom, named.submodels[0].positions_angstrom
+    )
+    rubisco = f"file:{REAL / '1bxn.pdb.gz'}"
+    with pytest.raises(ValueError, match=r"1bxn.*chains A, .* for a microtubule; wanted the two of a dimer"):
+        load_structures([row(rubisco, placement="microtubule", **values)])
+
+
+@real
 @pytest.mark.slow
 def test_channel_has_its_large_subunit_outside():
     (channel,) = load_structures([row(f"file:{REAL / '5gjv.pdb.gz'}", placement="membrane")])["sample"]

@@ -73,3 +73,27 @@ def test_ribosome_map_has_about_its_mass():
     (structure,) = load_structures([row(f"file:{MAPS / 'polnet_10A_6qzp.mrc'}")])["sample"]
     assert 2.5e6 < structure.mass_da < 6e6
     assert 110 < structure.radius_angstrom < 220
+
+
+@pytest.mark.parametrize("placement", ["filament", "microtubule", "membrane"])
+def test_maps_that_need_a_direction_keep_the_middle_of_their_box(tmp_path, placement):
+    density = _blob(tmp_path / "blob.mrc")
+    helix = {"twist_deg": 30, "rise_angstrom": 50, "persistence_length_um": 10, "length_nm": (50, 100)}
+    values = {} if placement == "membrane" else helix
+    (structure,) = load_structures([row(f"file:{tmp_path / 'blob.mrc'}", placement=placement, **values)])[
+        "sample"
+    ]
+    points, weights = (structure.submodels[0].positions_angstrom, structure.submodels[0].multiplicities)
+    room = structure.submodels[0].scatterers == 1
+    centre = weights[room] @ points[room] / weights[room].sum()
+    above = density - 1.5
+    wanted = (np.array(ndimage.center_of_mass(above > 1.5)) - 19.5)[::-1] * 6.0
+    np.testing.assert_allclose(centre, wanted, atol=1.5)
+    assert np.linalg.norm(centre) > 5
+
+
+@pytest.mark.parametrize("values", [{"assembly": "1"}, {"chains": (("A",),)}, {"conformers": ("models",)}])
+def test_wishes_that_only_atoms_can_meet_are_refused_for_maps(tmp_path, values):
+    _blob(tmp_path / "blob.mrc")
+    with pytest.raises(ValueError, match=rf"blob\.mrc: {next(iter(values))}.* is given for a map"):
+        load_structures([row(f"file:{tmp_path / 'blob.mrc'}", **values)])
