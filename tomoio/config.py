@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -54,6 +54,19 @@ def bounds_of(value: Any) -> tuple[float, float]:
             raise ValueError("wanted numbers to choose from")
         return min(value.choice), max(value.choice)
     return value, value
+
+
+def within(low: float, high: float) -> AfterValidator:
+    """Check every value that a `Drawn` field can take; None, where a field allows it, passes."""
+
+    def check(value: Any) -> Any:
+        if value is not None:
+            least, greatest = bounds_of(value)
+            if not (low <= least and greatest <= high):
+                raise ValueError(f"wanted {low:g} to {high:g}")
+        return value
+
+    return AfterValidator(check)
 
 
 def resolve(config: Model, rng: np.random.Generator) -> Model:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from tomoio.config import Choice, Drawn, Strict, Uniform, bounds_of
+from tomoio.config import Choice, Drawn, Strict, Uniform, bounds_of, within
 
 UNDERFOCUS_SENTENCE = (
     "positive = underfocus, as in RELION, CTFFIND and Warp; CTS and the paper write -5 for what is 5 here"
@@ -21,17 +21,6 @@ def number(value: Drawn) -> float:
     return float(value)
 
 
-def _within(low: float, high: float) -> AfterValidator:
-    """Check every value that a drawn field can take."""
-
-    def check(value: Any) -> Any:
-        if value is not None and not (low <= bounds_of(value)[0] and bounds_of(value)[1] <= high):
-            raise ValueError(f"wanted {low:g} to {high:g}")
-        return value
-
-    return AfterValidator(check)
-
-
 def _check_defocus(value: Any) -> Any:
     if bounds_of(value)[0] < 0:
         raise ValueError(f"negative defocus; wanted 0 to 20: {UNDERFOCUS_SENTENCE}")
@@ -43,13 +32,13 @@ def _check_defocus(value: Any) -> Any:
 class TiltConfig(Strict):
     """Tilt angles of a series, and how well they are kept."""
 
-    min_deg: Annotated[Drawn, _within(-89, 89)] = Field(
+    min_deg: Annotated[Drawn, within(-89, 89)] = Field(
         default=-60.0, title="Lowest tilt", description="Lowest tilt angle, degrees (-89 to 89)"
     )
-    max_deg: Annotated[Drawn, _within(-89, 89)] = Field(
+    max_deg: Annotated[Drawn, within(-89, 89)] = Field(
         default=60.0, title="Highest tilt", description="Highest tilt angle, degrees (-89 to 89)"
     )
-    step_deg: Annotated[Drawn, _within(0.1, 60)] = Field(
+    step_deg: Annotated[Drawn, within(0.1, 60)] = Field(
         default=3.0, title="Tilt step", description="Step between tilt angles, degrees (0.1 to 60)"
     )
     angles_deg: tuple[float, ...] | None = Field(
@@ -57,14 +46,14 @@ class TiltConfig(Strict):
         title="Tilt angles",
         description="Explicit list of angles in degrees; replaces lowest, highest, step",
     )
-    angle_error_deg: Annotated[Drawn, _within(0, 5)] = Field(
+    angle_error_deg: Annotated[Drawn, within(0, 5)] = Field(
         default=0.0,
         title="Tilt-angle error",
         description="Each true angle differs from the nominal one by a uniform draw between minus and "
         "plus this, "
         "degrees (0 to 5)",
     )
-    misalignment_angstrom: Annotated[Drawn, _within(0, 100)] = Field(
+    misalignment_angstrom: Annotated[Drawn, within(0, 100)] = Field(
         default=0.0,
         title="Residual misalignment",
         description="Standard deviation of the shift that alignment leaves in each image, x and y, Å (0 "
@@ -88,7 +77,7 @@ class TiltConfig(Strict):
 class DoseConfig(Strict):
     """Exposure of the series, its order, and what it does to the specimen."""
 
-    total_e_per_angstrom2: Annotated[Drawn, _within(0.1, 10000)] = Field(
+    total_e_per_angstrom2: Annotated[Drawn, within(0.1, 10000)] = Field(
         default=100.0, title="Total dose", description="Dose over the whole series, e/Å² (0.1 to 10000)"
     )
     per_tilt_e_per_angstrom2: tuple[float, ...] | None = Field(
@@ -117,7 +106,7 @@ class DoseConfig(Strict):
         title="Group size",
         description="Images taken on one side before the other (dose_symmetric)",
     )
-    radiation_damage: Annotated[Drawn, _within(0, 10)] = Field(
+    radiation_damage: Annotated[Drawn, within(0, 10)] = Field(
         default=1.0,
         title="Radiation damage",
         description="Scale of the accumulated dose in the Grant & Grigorieff filter (0 to 10); 1 in the "
@@ -144,7 +133,7 @@ class OpticsConfig(Strict):
     amplitude_contrast: float = Field(
         default=0.07, ge=0, le=1, title="Amplitude contrast", description="Fraction of amplitude contrast"
     )
-    phase_shift_deg: Annotated[Drawn, _within(-180, 180)] = Field(
+    phase_shift_deg: Annotated[Drawn, within(-180, 180)] = Field(
         default=0.0,
         title="Phase shift",
         description="Phase shift of a phase plate, degrees (-180 to 180); about 90 with one",
@@ -154,12 +143,12 @@ class OpticsConfig(Strict):
         title="Defocus",
         description=f"Defocus of the untilted specimen's centre, µm (0 to 20); {UNDERFOCUS_SENTENCE}",
     )
-    defocus_jitter_um: Annotated[Drawn, _within(0, 2)] = Field(
+    defocus_jitter_um: Annotated[Drawn, within(0, 2)] = Field(
         default=0.0,
         title="Defocus jitter",
         description="Standard deviation of the defocus from image to image, µm (0 to 2)",
     )
-    astigmatism_um: Annotated[Drawn, _within(0, 5)] = Field(
+    astigmatism_um: Annotated[Drawn, within(0, 5)] = Field(
         default=0.0,
         title="Astigmatism",
         description="Difference of the two principal defocus values, µm (0 to 5)",
@@ -169,10 +158,10 @@ class OpticsConfig(Strict):
         title="Astigmatism angle",
         description="Direction of the greatest defocus from x towards y, degrees",
     )
-    b_factor_angstrom2: Annotated[Drawn, _within(0, 10000)] = Field(
+    b_factor_angstrom2: Annotated[Drawn, within(0, 10000)] = Field(
         default=0.0, title="B factor", description="Damping exp(-B k²/4), Å² (0 to 10000); positive = damping"
     )
-    envelope_fraction: Annotated[Drawn | None, _within(0.1, 10)] = Field(
+    envelope_fraction: Annotated[Drawn | None, within(0.1, 10)] = Field(
         default=None,
         title="Gaussian envelope",
         description="Damping exp(-(k/(w kN))²) with kN the Nyquist frequency and w this fraction (0.1 to "
@@ -201,14 +190,14 @@ class SampleConfig(Strict):
         "faces; mean = its "
         "mean potential",
     )
-    thickness_angstrom: Annotated[Drawn | None, _within(1, 20000)] = Field(
+    thickness_angstrom: Annotated[Drawn | None, within(1, 20000)] = Field(
         default=None,
         title="Thickness of the specimen",
         description="Thickness that the beam loses electrons in, Å (1 to 20000); none = the model's own. "
         "A real cell "
         "is thicker than a model: what lies above and below costs electrons",
     )
-    inelastic_scale: Annotated[Drawn, _within(0, 10)] = Field(
+    inelastic_scale: Annotated[Drawn, within(0, 10)] = Field(
         default=1.0,
         title="Inelastic scattering",
         description="Scale of the inelastic loss (0 to 10); 0 = no loss",
@@ -221,7 +210,7 @@ class SampleConfig(Strict):
         description="Mean free path for inelastic scattering, Å; none = 3800 at 300 kV, other voltages "
         "after Malis et al. 1988",
     )
-    roughness_angstrom: Annotated[Drawn, _within(0, 1000)] = Field(
+    roughness_angstrom: Annotated[Drawn, within(0, 1000)] = Field(
         default=0.0,
         title="Surface roughness",
         description="Standard deviation of the height of both surfaces, Å (0 to 1000); 0 = flat",

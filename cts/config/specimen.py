@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from cts.config.structures import DownloadConfig
-from tomoio.config import Choice, Strict, Uniform, bounds_of
+from tomoio.config import Choice, Strict, Uniform, bounds_of, within
 
 if TYPE_CHECKING:
     # a range before `tomoio.config.resolve`, a number after it: no static type tells these apart
@@ -24,18 +24,6 @@ else:
 
 Constraint = Literal["none", "sides", "tube", "box"]
 MembraneKind = Literal["vesicle", "double_vesicle", "sheet", "tube", "plasma"]
-
-
-def _within(low: float, high: float) -> AfterValidator:
-    """Check every value that a drawn field can take."""
-
-    def check(value: Any) -> Any:
-        least, greatest = bounds_of(value)
-        if not (low <= least and greatest <= high):
-            raise ValueError(f"{least:g} to {greatest:g}; wanted values from {low:g} to {high:g}")
-        return value
-
-    return AfterValidator(check)
 
 
 def _unit(unit: str) -> dict[str, Any]:
@@ -61,17 +49,17 @@ class LayerConfig(Strict):
         title="Structures",
         description="Structure ids to take instead of a selection by role and size",
     )
-    draw: Annotated[DrawnInt, _within(1, 10_000)] | None = Field(
+    draw: Annotated[DrawnInt, within(1, 10_000)] | None = Field(
         default=None,
         title="Draw",
         description="Number of species drawn from the selection; none takes all of them",
     )
-    attempts: Annotated[DrawnInt, _within(0, 10_000_000)] = Field(
+    attempts: Annotated[DrawnInt, within(0, 10_000_000)] = Field(
         default=1000,
         title="Attempts",
         description="Placement attempts, shared equally by the species of the layer",
     )
-    occupancy: Annotated[Drawn, _within(0, 1)] = Field(
+    occupancy: Annotated[Drawn, within(0, 1)] = Field(
         default=1.0,
         title="Occupancy",
         description="Stop the layer when its own objects fill this share of the voxels by at least half",
@@ -83,51 +71,51 @@ class MembraneConfig(Strict):
     """A group of membranes of one kind. Membranes may be cut by any face, as vesicles are in thin ice."""
 
     kind: MembraneKind = Field(default="vesicle", title="Kind", description="Shape of the membranes")
-    count: Annotated[DrawnInt, _within(0, 10_000)] = Field(
+    count: Annotated[DrawnInt, within(0, 10_000)] = Field(
         default=10, title="Count", description="Membranes to try to place"
     )
-    radius_nm: Annotated[Drawn, _within(8, 2000)] = Field(
+    radius_nm: Annotated[Drawn, within(8, 2000)] = Field(
         default=Uniform(low=20, high=44),
         title="Radius",
         description="Mean radius of a vesicle or tube",
         json_schema_extra=_unit("nm"),
     )
-    irregularity: Annotated[Drawn, _within(0, 1)] = Field(
+    irregularity: Annotated[Drawn, within(0, 1)] = Field(
         default=Uniform(low=0.0, high=0.5),
         title="Irregularity",
         description="0 is a sphere, a straight tube or a plane; 1 strongly bent and dented",
     )
-    leaflet_spacing_angstrom: Annotated[Drawn, _within(25, 60)] = Field(
+    leaflet_spacing_angstrom: Annotated[Drawn, within(25, 60)] = Field(
         default=Uniform(low=35, high=45),
         title="Leaflet spacing",
         description="Distance between the two peaks of the head groups",
         json_schema_extra=_unit("Å"),
     )
-    head_volt: Annotated[Drawn, _within(4, 20)] = Field(
+    head_volt: Annotated[Drawn, within(4, 20)] = Field(
         default=8.8,
         title="Head group potential",
         description="Potential at the peak of the head groups, before it is cut to the band of the pixels",
         json_schema_extra=_unit("V"),
     )
-    core_volt: Annotated[Drawn, _within(4, 20)] = Field(
+    core_volt: Annotated[Drawn, within(4, 20)] = Field(
         default=5.3,
         title="Core potential",
         description="Potential of the lipid tails: a little above ice",
         json_schema_extra=_unit("V"),
     )
-    gap_nm: Annotated[Drawn, _within(6, 200)] = Field(
+    gap_nm: Annotated[Drawn, within(6, 200)] = Field(
         default=Uniform(low=10, high=20),
         title="Gap",
         description="Distance between the two membranes of a double vesicle, or across the lumen of a sheet",
         json_schema_extra=_unit("nm"),
     )
-    nested_share: Annotated[Drawn, _within(0, 1)] = Field(
+    nested_share: Annotated[Drawn, within(0, 1)] = Field(
         default=0.0, title="Nested share", description="Share of vesicles that hold a smaller vesicle inside"
     )
-    bare: Annotated[Drawn, _within(0, 1)] = Field(
+    bare: Annotated[Drawn, within(0, 1)] = Field(
         default=0.2, title="Bare", description="Share of the membranes that take no membrane proteins"
     )
-    proteins_per_um2: Annotated[Drawn, _within(0, 100_000)] = Field(
+    proteins_per_um2: Annotated[Drawn, within(0, 100_000)] = Field(
         default=Uniform(low=200, high=3000),
         title="Protein density",
         description="Membrane proteins that a membrane takes at most",
@@ -138,10 +126,10 @@ class MembraneConfig(Strict):
 class FilamentBundleConfig(Strict):
     """Parallel filaments side by side, as in filopodia."""
 
-    filaments: Annotated[DrawnInt, _within(1, 200)] = Field(
+    filaments: Annotated[DrawnInt, within(1, 200)] = Field(
         default=Uniform(low=3, high=12), title="Filaments", description="Filaments of a bundle"
     )
-    spacing_angstrom: Annotated[Drawn, _within(30, 2000)] = Field(
+    spacing_angstrom: Annotated[Drawn, within(30, 2000)] = Field(
         default=Uniform(low=90, high=130),
         title="Spacing",
         description="Distance between the axes of neighbours; about 100 Å with fascin",
@@ -153,22 +141,22 @@ class FilamentConfig(Strict):
     """Filaments of one structure (placement ``filament`` or ``microtubule`` in structures.tsv)."""
 
     structure: str = Field(title="Structure", description="Structure id of the repeat unit")
-    count: Annotated[DrawnInt, _within(0, 100_000)] = Field(
+    count: Annotated[DrawnInt, within(0, 100_000)] = Field(
         default=10, title="Count", description="Filaments (or bundles) to place"
     )
-    length_nm: Annotated[Drawn, _within(1, 100_000)] | None = Field(
+    length_nm: Annotated[Drawn, within(1, 100_000)] | None = Field(
         default=None,
         title="Length",
         description="Contour length; none takes the range in structures.tsv",
         json_schema_extra=_unit("nm"),
     )
-    persistence_length_um: Annotated[Drawn, _within(0.01, 100_000)] | None = Field(
+    persistence_length_um: Annotated[Drawn, within(0.01, 100_000)] | None = Field(
         default=None,
         title="Persistence length",
         description="Stiffness of the worm-like chain; none takes structures.tsv",
         json_schema_extra=_unit("µm"),
     )
-    protofilaments: Annotated[DrawnInt, _within(8, 20)] = Field(
+    protofilaments: Annotated[DrawnInt, within(8, 20)] = Field(
         default=Choice(choice=(13, 13, 13, 14, 12)),
         title="Protofilaments",
         description="Of a microtubule (12 to 15 occur in cells and in vitro); other filaments ignore it",
@@ -181,12 +169,12 @@ class FilamentConfig(Strict):
         title="Mixed with",
         description="Structure id that replaces part of the units (cofilactin)",
     )
-    mixed_share: Annotated[Drawn, _within(0, 1)] = Field(
+    mixed_share: Annotated[Drawn, within(0, 1)] = Field(
         default=0.5,
         title="Mixed share",
         description="Share of the units that `mixed_with` replaces, in stretches",
     )
-    stretch_nm: Annotated[Drawn, _within(1, 10_000)] = Field(
+    stretch_nm: Annotated[Drawn, within(1, 10_000)] = Field(
         default=Uniform(low=60, high=200),
         title="Stretch",
         description="Mean length of a stretch of `mixed_with`",
@@ -197,13 +185,13 @@ class FilamentConfig(Strict):
 class IceConfig(Strict):
     """Vitreous ice: fills what nothing else occupies, always."""
 
-    mean_volt: Annotated[Drawn, _within(3, 6)] = Field(
+    mean_volt: Annotated[Drawn, within(3, 6)] = Field(
         default=4.6,
         title="Mean inner potential",
         description="Of vitreous ice at 0.94 g/cm³",
         json_schema_extra=_unit("V"),
     )
-    granularity: Annotated[Drawn, _within(0, 10)] = Field(
+    granularity: Annotated[Drawn, within(0, 10)] = Field(
         default=1.0,
         title="Granularity",
         description="Scale of the density fluctuations of the ice; 1 is physical",
@@ -213,22 +201,22 @@ class IceConfig(Strict):
 class CarbonConfig(Strict):
     """Edge of a holey carbon film that crosses the field of view."""
 
-    thickness_angstrom: Annotated[Drawn, _within(20, 2000)] = Field(
+    thickness_angstrom: Annotated[Drawn, within(20, 2000)] = Field(
         default=150.0, title="Thickness", description="Of the film", json_schema_extra=_unit("Å")
     )
-    hole_radius_angstrom: Annotated[Drawn, _within(500, 100_000)] = Field(
+    hole_radius_angstrom: Annotated[Drawn, within(500, 100_000)] = Field(
         default=10_000.0,
         title="Hole radius",
         description="Of the hole in the film",
         json_schema_extra=_unit("Å"),
     )
-    mean_volt: Annotated[Drawn, _within(1, 60)] = Field(
+    mean_volt: Annotated[Drawn, within(1, 60)] = Field(
         default=12.0,
         title="Mean inner potential",
         description="Of amorphous carbon at 2 g/cm³",
         json_schema_extra=_unit("V"),
     )
-    share: Annotated[Drawn, _within(0, 1)] = Field(
+    share: Annotated[Drawn, within(0, 1)] = Field(
         default=Uniform(low=0.05, high=0.25),
         title="Share",
         description="How far the film reaches into the field, as a share of its width",
@@ -238,17 +226,17 @@ class CarbonConfig(Strict):
 class BeadConfig(Strict):
     """Gold fiducials."""
 
-    count: Annotated[DrawnInt, _within(0, 10_000)] = Field(
+    count: Annotated[DrawnInt, within(0, 10_000)] = Field(
         default=10, title="Count", description="Beads to place"
     )
-    radius_angstrom: Annotated[Drawn, _within(10, 500)] = Field(
+    radius_angstrom: Annotated[Drawn, within(10, 500)] = Field(
         default=Uniform(low=25, high=50),
         title="Radius",
         description="Of a bead",
         json_schema_extra=_unit("Å"),
     )
 
-    mean_volt: Annotated[Drawn, _within(1, 60)] = Field(
+    mean_volt: Annotated[Drawn, within(1, 60)] = Field(
         default=30.0, title="Mean inner potential", description="Of gold", json_schema_extra=_unit("V")
     )
 
@@ -256,16 +244,16 @@ class BeadConfig(Strict):
 class ContaminationConfig(Strict):
     """Crystalline ice on the two surfaces (closed or not) of the film: background by declaration."""
 
-    count: Annotated[DrawnInt, _within(0, 10_000)] = Field(
+    count: Annotated[DrawnInt, within(0, 10_000)] = Field(
         default=5, title="Count", description="Lumps of ice"
     )
-    radius_angstrom: Annotated[Drawn, _within(20, 5000)] = Field(
+    radius_angstrom: Annotated[Drawn, within(20, 5000)] = Field(
         default=Uniform(low=100, high=300),
         title="Radius",
         description="Of a lump",
         json_schema_extra=_unit("Å"),
     )
-    mean_volt: Annotated[Drawn, _within(1, 60)] = Field(
+    mean_volt: Annotated[Drawn, within(1, 60)] = Field(
         default=6.5,
         title="Mean inner potential",
         description="Of a lump: more than ice, for it diffracts and adds thickness",
@@ -289,7 +277,7 @@ class SpecimenConfig(Strict):
         title="Structures",
         description="Table of the structures to place from",
     )
-    pixel_size_angstrom: Annotated[Drawn, _within(1, 40)] = Field(
+    pixel_size_angstrom: Annotated[Drawn, within(1, 40)] = Field(
         default=Uniform(low=12, high=14),
         title="Pixel size",
         description="Edge of a voxel",
@@ -306,7 +294,7 @@ class SpecimenConfig(Strict):
         title="Constraint",
         description="Closed faces: none; sides (z), like the air-water interfaces; tube (z and y); box (all)",
     )
-    density: Annotated[Drawn, _within(0, 1)] = Field(
+    density: Annotated[Drawn, within(0, 1)] = Field(
         default=0.8,
         title="Density",
         description="Stop placing particles when this share of the voxels is at least half filled",
@@ -333,12 +321,12 @@ class SpecimenConfig(Strict):
     filaments: tuple[FilamentConfig, ...] = Field(
         default=(), title="Filaments", description="Groups of filaments, placed after the membranes"
     )
-    bundle_members: Annotated[DrawnInt, _within(1, 1000)] = Field(
+    bundle_members: Annotated[DrawnInt, within(1, 1000)] = Field(
         default=Uniform(low=4, high=18),
         title="Bundle members",
         description="Parallel neighbours of a `bundle`",
     )
-    cluster_members: Annotated[DrawnInt, _within(1, 1000)] = Field(
+    cluster_members: Annotated[DrawnInt, within(1, 1000)] = Field(
         default=Uniform(low=3, high=12),
         title="Cluster members",
         description="Neighbours in placement `cluster`",

@@ -99,7 +99,7 @@ def test_a_configuration_is_drawn_the_same_from_the_same_seed():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"pixel_size_angstrom": 0.5}, "pixel_size_angstrom: 0.5 to 0.5; wanted values from 1 to 40"),
+        ({"pixel_size_angstrom": 0.5}, "pixel_size_angstrom: wanted 1 to 40 .found 0.5."),
         ({"pixel_size_angstrom": [14, 12]}, "wanted .low, high."),
         ({"shape_voxels": [4, 100, 100]}, "z of 4 to 4; wanted 8 to 8192"),
         ({"density": 1.2}, "density"),

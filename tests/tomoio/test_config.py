@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pytest
 from pydantic import Field
 
-from tomoio.config import Choice, Drawn, DrawnInt, Strict, Uniform, bounds_of, load_yaml, resolve
+from tomoio.config import Choice, Drawn, DrawnInt, Strict, Uniform, bounds_of, load_yaml, resolve, within
 from tomoio.randomness import generator
 
 
@@ -31,6 +33,17 @@ def test_fixed_range_and_choice_are_told_apart():
     for wrong in (("two", 3), (float("nan"), 3)):
         with pytest.raises(ValueError, match="wanted numbers"):
             bounds_of(Choice(choice=wrong))
+
+
+def test_every_value_that_can_be_drawn_must_be_within_bounds():
+    class Dose(Strict):
+        total: Annotated[Drawn | None, within(1, 10)] = None
+
+    for right in (1, [1, 10], {"choice": [2, 10]}, None):
+        Dose.model_validate({"total": right})
+    for wrong in (0.5, 11, [0, 5], [5, 11], {"choice": [2, 12]}):
+        with pytest.raises(ValueError, match="wanted 1 to 10"):
+            Dose.model_validate({"total": wrong})
 
 
 def test_resolve_draws_every_number_once_and_repeats():
