@@ -38,7 +38,10 @@ class FilamentConfig(Strict):
     minimum_length_nm: float = Field(ge=0, le=10000, description="Shorter filaments are left out, nm")
     maximum_gap_nm: float = Field(ge=0, le=1000, description="Longest break that is bridged, nm")
     maximum_angle_deg: float = Field(
-        default=20.0, gt=0, le=90, description="Largest bend across a bridged break, degrees"
+        default=20.0,
+        gt=0,
+        le=90,
+        description="Largest bend across the longest break, degrees; less in proportion across a shorter one",
     )
     curvature_window_nm: float = Field(
         gt=0, le=5000, description="Length of filament over which curvature is fitted, nm"

@@ -16,13 +16,15 @@ from segnet.quantify.field import Field, coarse_counts, filament_field
 from segnet.quantify.joining import Path, chain_points, end_directions, join_paths
 from segnet.quantify.objects import Runs
 from segnet.quantify.tracing import claim, normal_plane, sample, trace_field
+from segnet.quantify.tubes import trace_tubes
 
 _SPACING = 0.5  # of the stored points, in radii
 _SMOOTHING_SPAN = 6.0  # of the stored points, in radii
 _END_SPAN = 8.0  # over which the direction of an end is fitted, in radii
-_REDRAWN_SOLID, _REDRAWN_HOLLOW = 1.0, 2.5  # how much of an end is drawn anew, in radii
+_REDRAWN = 1.0  # how much of an end is drawn anew, in radii
 _END_AHEAD = 2.0  # how far beyond the end of the path the true end is looked for, in radii
 _DOUBLE_LENGTH, _DOUBLE_REACH, _DOUBLE_SHARE = 12.0, 1.25, 0.7  # see `_without_doubles`; in radii, share
+_SMALLEST_LUMEN = 2.0  # that shows, in grid steps
 _DECORATED_SHARE = 0.5  # of the labelled voxels around a point
 _PAINTED = (0.5, 1.0, 1.6)  # labelled voxels go to the filament that paints them first, in radii
 
@@ -97,14 +99,7 @@ def find_filaments(
     own = runs.keep(np.isin(runs.label, list(labels.values())))
     field = filament_field(own, config, voxel_nm)
     counts = coarse_counts(own, field.factor)
-    # a piece may be shorter than a filament: breaks are bridged first
-    shortest = max(
-        min(config.minimum_length_nm / 2 / voxel_nm / field.factor, 6 * field.radius), 2 * field.radius
-    )
-    hollow = config.lumen_diameter_nm > 0
-    pieces = [
-        _to_true_ends(p, counts, field, hollow) for p in trace_field(field, shortest, progress=progress)
-    ]
+    pieces = _trace(field, counts, config, voxel_nm, progress)
     step_nm = voxel_nm * field.factor
     chains = join_paths(
         pieces,
@@ -122,6 +117,24 @@ def find_filaments(
     ]
     painted = _paint([f.points for f in filaments], field)
     return FilamentSet(config.name, tuple(filaments), painted, field.factor)
+
+
+def _trace(
+    field: Field, counts: NDArray[np.uint8], config: FilamentConfig, voxel_nm: float, progress: bool
+) -> list[Path]:
+    """Return the pieces of filaments; a tube too coarse to show its lumen is followed as a solid one."""
+    grid_nm = voxel_nm * field.factor
+    if config.lumen_diameter_nm > _SMALLEST_LUMEN * grid_nm:
+        return trace_tubes(
+            field,
+            counts,
+            inner_share=config.lumen_diameter_nm / config.diameter_nm,
+            maximum_gap=config.maximum_gap_nm / grid_nm,
+            progress=progress,
+        )
+    # a piece may be shorter than a filament: breaks are bridged first
+    shortest = max(min(config.minimum_length_nm / 2 / grid_nm, 6 * field.radius), 2 * field.radius)
+    return [_to_true_ends(path, counts, field) for path in trace_field(field, shortest, progress=progress)]
 
 
 def _without_doubles(
@@ -158,25 +171,25 @@ def _decorated_counts(
     return coarse_counts(runs.keep(runs.label == labels[config.decorated_class]), factor)
 
 
-def _to_true_ends(path: Path, counts: NDArray[np.uint8], field: Field, hollow: bool) -> Path:
+def _to_true_ends(path: Path, counts: NDArray[np.uint8], field: Field) -> Path:
     """Move both ends to where the labelled share of the cross-section halves.
 
-    The last stretch is drawn anew as a straight line: the field of a hollow filament fades before its end,
-    because the lumen is open there, and the ridge bends into the wall.
+    The last stretch is drawn anew as a straight line: the field fades before the end.
     """
-    sections = np.array([_section(counts, p, d, field.radius) for p, d in _inner_points(path)])
-    half = float(np.median(sections)) / 2
-    redrawn = (_REDRAWN_HOLLOW if hollow else _REDRAWN_SOLID) * field.radius
+    half = float(np.median(_sections(counts, *_inner_points(path), field.radius))) / 2
     for _ in range(2):
-        path = _redraw_end(path, counts, half, field.radius, redrawn)[::-1]
+        path = _redraw_end(path, counts, half, field.radius, _REDRAWN * field.radius)[::-1]
     return path
 
 
-def _inner_points(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def _inner_points(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     index = np.unique(np.linspace(len(path) * 0.2, len(path) * 0.8, 15).astype(int).clip(0, len(path) - 1))
-    tangent = np.gradient(path, axis=0)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
-    return [(path[i], tangent[i]) for i in index]
+    return path[index], _tangents(path)[index]
+
+
+def _tangents(path: Path) -> NDArray[np.float64]:
+    tangents = np.gradient(path, axis=0)
+    return np.asarray(tangents / np.linalg.norm(tangents, axis=1, keepdims=True))
 
 
 def _redraw_end(path: Path, counts: NDArray[np.uint8], half: float, radius: float, redrawn: float) -> Path:
@@ -187,7 +200,8 @@ def _redraw_end(path: Path, counts: NDArray[np.uint8], half: float, radius: floa
     path = path[removed:]
     direction = end_directions(path, _END_SPAN * radius)[0]
     ahead = np.arange(0, redrawn + _END_AHEAD * radius, 0.25)
-    full = np.array([_section(counts, path[0] + t * direction, direction, radius) for t in ahead]) >= half
+    points = path[0] + ahead[:, np.newaxis] * direction
+    full = _sections(counts, points, np.broadcast_to(direction, points.shape), radius) >= half
     # the path went through what was removed: a break there is no end
     passed = np.flatnonzero(full & (ahead <= along[removed]))
     first = int(passed[-1]) if passed.size else 0
@@ -199,19 +213,25 @@ def _redraw_end(path: Path, counts: NDArray[np.uint8], half: float, radius: floa
 
 
 @numba.njit(cache=True, nogil=True)
-def _section(counts: Any, p: Any, d: Any, radius: float) -> float:
-    """Mean labelled share of a disc across the filament."""
-    u, v = normal_plane(d)
-    total = sample(counts, p[0], p[1], p[2])
-    n = 1
-    for ring in range(1, 4):
-        r = radius * ring / 3
-        for k in range(4 * ring):
-            angle = k * np.pi / (2 * ring)
-            q = p + r * (np.cos(angle) * u + np.sin(angle) * v)
-            total += sample(counts, q[0], q[1], q[2])
-            n += 1
-    return total / n
+def _sections(counts: Any, points: Any, directions: Any, radius: float) -> Any:
+    """Mean labelled share of a disc across the filament, at each point."""
+    shares = np.empty(points.shape[0])
+    for i in range(points.shape[0]):
+        p = points[i]
+        u, v = normal_plane(directions[i])
+        total = sample(counts, p[0], p[1], p[2])
+        n = 1
+        for ring in range(1, 4):
+            r = radius * ring / 3
+            for k in range(4 * ring):
+                angle = k * np.pi / (2 * ring)
+                c, s = r * np.cos(angle), r * np.sin(angle)
+                total += sample(
+                    counts, p[0] + c * u[0] + s * v[0], p[1] + c * u[1] + s * v[1], p[2] + c * u[2] + s * v[2]
+                )
+                n += 1
+        shares[i] = total / n
+    return shares
 
 
 def _measure(
@@ -285,10 +305,9 @@ def _is_decorated(
 ) -> NDArray[np.bool_]:
     if decorated is None:
         return np.zeros(0, bool)
-    tangent = np.gradient(points, axis=0)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
-    total = np.array([_section(counts, p, d, radius) for p, d in zip(points, tangent, strict=True)])
-    part = np.array([_section(decorated, p, d, radius) for p, d in zip(points, tangent, strict=True)])
+    tangents = _tangents(points)
+    total = _sections(counts, points, tangents, radius)
+    part = _sections(decorated, points, tangents, radius)
     return part > _DECORATED_SHARE * np.maximum(total, 1e-9)
 
 

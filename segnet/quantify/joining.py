@@ -9,11 +9,17 @@ from scipy.spatial import cKDTree
 Path = NDArray[np.float64]
 
 _LINE_SCATTER = 0.5  # of pieces along one straight line, in radii
+_OFFSET = 0.5  # of an end from the other's line, besides what a bend explains, in radii
+_FIT_ERROR = 0.25  # of an end's line at the end of the stretch that it was fitted to, in radii
 
 
 def end_directions(path: Path, span: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the unit vectors that lead out of the first and last point, fitted over ``span`` of the path."""
     return _outward(path, span), _outward(path[::-1], span)
+
+
+def _length(path: Path) -> float:
+    return float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
 
 
 def _near(path: Path, span: float) -> Path:
@@ -34,9 +40,10 @@ def join_paths(
 ) -> list[list[tuple[int, bool]]]:
     """Group pieces into filaments.
 
-    Two ends may join where the break is at most ``maximum_gap`` long, each end points at the other within
-    the angle (or a sideways offset of one radius), and the two pieces are aligned within the angle; or where
-    both pieces lie along one straight line. The
+    Two ends may join where the break is at most ``maximum_gap`` long and not longer than the longer piece,
+    and an arc over it fits both: it may turn by ``maximum_angle_deg`` over the longest break, in proportion
+    over a shorter one, and leaves the line of each end by half of that. What the fitted direction of a short
+    piece may be wrong by is allowed for. Or where both pieces lie along one straight line. The
     closest and straightest pairs join first; an end joins once; no filament closes on itself.
 
     Parameters
@@ -47,7 +54,7 @@ def join_paths(
         Longest break, filament radius, and length over which an end's direction is fitted: units of the
         paths.
     maximum_angle_deg
-        Largest bend.
+        Largest turn over the longest break.
 
     Returns
     -------
@@ -60,7 +67,8 @@ def join_paths(
     partner = np.full(len(tips), -1)
     group = np.arange(len(paths))
     near = [_near(path, span) for whole in paths for path in (whole, whole[::-1])]
-    candidates = _candidates(tips, outward, near, maximum_gap, maximum_angle_deg, radius)
+    lengths = np.repeat([_length(path) for path in paths], 2)
+    candidates = _candidates(tips, outward, near, lengths, maximum_gap, maximum_angle_deg, radius)
     for _, a, b in sorted(candidates):
         if partner[a] < 0 and partner[b] < 0 and group[a // 2] != group[b // 2]:
             partner[a], partner[b] = b, a
@@ -72,6 +80,7 @@ def _candidates(
     tips: NDArray[np.float64],
     outward: NDArray[np.float64],
     near: list[Path],
+    lengths: NDArray[np.float64],
     maximum_gap: float,
     angle_deg: float,
     radius: float,
@@ -79,16 +88,25 @@ def _candidates(
     """Return (cost, end, end) of the pairs of ends that may join."""
     pairs = cKDTree(tips).query_pairs(maximum_gap + radius, output_type="ndarray")
     pairs = pairs[pairs[:, 0] // 2 != pairs[:, 1] // 2]
-    a, b = pairs.T
+    # pieces shorter than the break between them say too little of where they lead
+    longer = np.maximum(lengths[pairs[:, 0]], lengths[pairs[:, 1]])
+    short = np.linalg.norm(tips[pairs[:, 0]] - tips[pairs[:, 1]], axis=1) <= np.maximum(longer, 3 * radius)
+    a, b = pairs[short].T
     gap = tips[b] - tips[a]
+    distance = np.linalg.norm(gap, axis=1)
     bend = np.degrees(np.arccos(np.clip(-(outward[a] * outward[b]).sum(axis=1), -1, 1)))
-    offset = np.maximum(_sideways(gap, outward[a]), _sideways(-gap, outward[b]))
+    # an arc turns in proportion to its length, and leaves each end's line by half of that
+    turn = angle_deg * np.minimum(distance / maximum_gap, 1)
+    error = np.degrees(np.arctan2(_FIT_ERROR * radius, [_length(path) for path in near]))
+    aside_a, aside_b = _sideways(gap, outward[a]), _sideways(-gap, outward[b])
     forward = np.minimum((gap * outward[a]).sum(axis=1), (-gap * outward[b]).sum(axis=1))
-    allowed = np.maximum(radius, np.tan(np.radians(angle_deg)) * np.linalg.norm(gap, axis=1))
-    fits = (bend <= angle_deg) & (offset <= allowed) & (forward > -3 * radius) & (forward <= maximum_gap)
-    for i in np.flatnonzero(~fits & (np.linalg.norm(gap, axis=1) <= maximum_gap)):
+    fits = (forward > -3 * radius) & (forward <= maximum_gap)
+    fits &= bend <= turn + error[a] + error[b]
+    for aside, end in ((aside_a, a), (aside_b, b)):
+        fits &= aside <= _OFFSET * radius + distance * np.tan(np.radians(turn / 2 + error[end]))
+    for i in np.flatnonzero(~fits & (distance <= maximum_gap)):
         fits[i] = _on_one_line(near[a[i]], near[b[i]], _LINE_SCATTER * radius)
-    cost = np.linalg.norm(gap, axis=1) + 2 * offset + radius * bend / angle_deg
+    cost = distance + 2 * np.maximum(aside_a, aside_b) + radius * bend / angle_deg
     return [(float(c), int(i), int(j)) for c, i, j in zip(cost[fits], a[fits], b[fits], strict=True)]
 
 

@@ -9,7 +9,7 @@ from segnet.config.quantification import QuantificationConfig
 from segnet.quantify.filaments import find_filaments, path_curvature
 from segnet.quantify.joining import join_paths
 from segnet.quantify.objects import find_runs
-from tests.segnet.quantify.phantom import arc, break_tube, draw_tube, line, path_length
+from tests.segnet.quantify.phantom import arc, break_tube, draw_ball, draw_tube, line, path_length
 
 VOXEL_NM = 1.3
 MICROTUBULE, ACTIN = QuantificationConfig().filaments
@@ -45,11 +45,9 @@ def test_touching_and_crossing_microtubules_are_counted_and_measured(inner):
     for path in paths:
         draw_tube(volume, path, OUTER, 2, inner)
     found = _microtubules(volume)
-    # where the open ends of two touching microtubules lie side by side, one may lose a diameter of length
-    np.testing.assert_allclose(sorted(f.length_nm for f in found), _lengths(paths), rtol=0.08)
+    np.testing.assert_allclose(sorted(f.length_nm for f in found), _lengths(paths), rtol=0.02)
     for filament in found:
-        # touching neighbours draw the axis towards each other, by up to a sixth of the diameter
-        assert min(_mean_offset_nm(filament.points, path) for path in paths) < 4.2
+        assert min(_mean_offset_nm(filament.points, path) for path in paths) < 0.5
 
 
 def _mean_offset_nm(points, path):
@@ -78,6 +76,31 @@ def test_a_short_microtubule_with_a_cut_keeps_its_length():
     break_tube(volume, path, OUTER, 35, 5)
     (found,) = _microtubules(volume)
     assert found.length_nm == pytest.approx(50 * VOXEL_NM, rel=0.08)
+
+
+def test_a_stub_shorter_than_wide_is_joined_to_its_microtubule():
+    volume = np.zeros((50, 60, 90), np.uint8)
+    path = line((25, 30, -1), (25, 30, 43))
+    draw_tube(volume, path, OUTER, 2, INNER)
+    break_tube(volume, path, OUTER, 31, 6)  # 9 nm stay behind it; without them the rest is too short to count
+    (found,) = _microtubules(volume)
+    assert found.length_nm == pytest.approx(43.5 * VOXEL_NM, rel=0.05)
+
+
+def test_a_microtubule_cut_lengthwise_by_a_face_has_its_axis_where_it_is():
+    volume = np.zeros((30, 80, 160), np.uint8)
+    path = line((2, 30, 15), (5, 50, 140))
+    draw_tube(volume, path, OUTER, 2, INNER)
+    (found,) = _microtubules(volume)
+    assert _mean_offset_nm(found.points, path) < 1.0
+    assert found.length_nm == pytest.approx(path_length(path) * VOXEL_NM, rel=0.03)
+
+
+def test_sheets_and_balls_are_no_microtubules():
+    volume = np.zeros((50, 120, 160), np.uint8)
+    volume[20:24, 10:110, 10:70] = 2
+    draw_ball(volume, (25, 60, 115), 25, 2, inner=21)
+    assert _microtubules(volume) == ()
 
 
 def test_a_gap_longer_than_allowed_is_not_bridged():
@@ -155,6 +178,28 @@ def test_ends_join_only_when_they_point_at_each_other():
     assert len(join_paths([dense[0], dense[3]], **rules)) == 2
     assert join_paths([dense[0][::-1], dense[1]], **rules) == [[(0, True), (1, False)]]
     assert join_paths([], **rules) == []
+
+
+def test_a_break_is_joined_as_an_arc_only():
+    # 18 of at most 20 apart: an arc may turn by 0.9 x 15 degrees, and leave either line by half of that
+    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 1.0, "span": 20.0}
+    before = np.linspace((0, 0, -50), (0, 0, 0), 20)
+
+    def after(aside_deg, turn_deg):
+        aside, turn = np.radians((aside_deg, turn_deg))
+        start = 18 * np.array((0, np.sin(aside), np.cos(aside)))
+        return start + np.linspace(0, 50, 20)[:, np.newaxis] * (0, np.sin(turn), np.cos(turn))
+
+    assert len(join_paths([before, after(6, 12)], **rules)) == 1
+    assert len(join_paths([before, after(12, 12)], **rules)) == 2
+    assert len(join_paths([before, after(0, 16)], **rules)) == 2
+
+
+def test_a_break_longer_than_both_pieces_is_not_joined():
+    rules = {"maximum_gap": 40.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0}
+    pieces = [np.linspace((0, 0, x), (0, 0, x + 20), 10) for x in (0, 50)]
+    assert len(join_paths(pieces, **rules)) == 2
+    assert len(join_paths([pieces[0], pieces[1] - (0, 0, 15)], **rules)) == 1
 
 
 def test_short_pieces_join_along_one_straight_line():
