@@ -26,8 +26,7 @@ _LABEL_NAMES = ("label", "atlas", "instances", "prediction")
 
 @dataclass(frozen=True)
 class Shown:
-    """A file to show: ``data`` (z, y, x) or (image, y, x), its pixel size in Å, and what kind of thing "
-    "it is."""
+    """A file to show: ``data`` (z, y, x) or (image, y, x), its pixel size in Å, and what kind it is."""
 
     name: str
     data: NDArray[Any]
@@ -109,8 +108,7 @@ def rotational_power_spectrum(
 
 
 def spectrum_ratio(first: Statistics, second: Statistics, edges_angstrom: Sequence[float]) -> list[float]:
-    """Return the ratio of two spectra, first / second, in bands between resolutions given in Å, coarse "
-    "first."""
+    """Return the ratio of two spectra, first / second, in bands between resolutions in Å, coarse first."""
     ratios = []
     for low, high in pairwise(edges_angstrom):
         means = []
@@ -119,6 +117,12 @@ def spectrum_ratio(first: Statistics, second: Statistics, edges_angstrom: Sequen
             means.append(one.power_angstrom2[inside].mean() if inside.any() else np.nan)
         ratios.append(float(means[0] / means[1]))
     return ratios
+
+
+def largest_factor(ratios: Sequence[float]) -> float:
+    """Return by what factor spectra differ most: the largest of ratios and inverses; NaN is left out."""
+    known = np.array(ratios)[np.isfinite(ratios)]
+    return float(np.exp(np.abs(np.log(known)).max())) if known.size else float("nan")
 
 
 def draw(

@@ -3,7 +3,8 @@
 One row for each file: central XY, XZ and ZY slices of a volume or labels, first, middle and last image of a
 tilt series (name with "tiltseries", .st, .ali, or a .tlt beside it). Grey values are z-scored and drawn with
 one scaling. --spectra adds rotationally averaged power spectra of the XY slices and histograms, and prints
-standard deviation, skewness and excess kurtosis, and the ratio of spectra to the first file's.
+standard deviation, skewness and excess kurtosis, the ratio of spectra to the first file's in bands from 400
+to 30 Å, and the largest factor between them.
 
 example:
   cts show tomogram.mrc real.mrc -o compare.png --spectra
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from cts.show import draw, load, spectrum_ratio, statistics
+    from cts.show import draw, largest_factor, load, spectrum_ratio, statistics
     from tomoio import read_class_table
 
     table = arguments.classes or Path("config/classes.tsv")
@@ -55,10 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     for item, one in zip(items, spectra, strict=True):
         print(f"{item.name}\t{one.standard_deviation:.4g}\t{one.skewness:.3f}\t{one.excess_kurtosis:.3f}")
     for item, one in zip(items[1:], spectra[1:], strict=True):
-        for low, high, ratio in zip(
-            _BANDS_ANGSTROM[:-1],
-            _BANDS_ANGSTROM[1:],
-            spectrum_ratio(one, spectra[0], _BANDS_ANGSTROM),
-            strict=True,
-        ):
-            print(f"{item.name} / {items[0].name}\t{low}-{high} Å\t{ratio:.3f}")
+        pair = f"{item.name} / {items[0].name}"
+        ratios = spectrum_ratio(one, spectra[0], _BANDS_ANGSTROM)
+        for low, high, ratio in zip(_BANDS_ANGSTROM[:-1], _BANDS_ANGSTROM[1:], ratios, strict=True):
+            print(f"{pair}\t{low}-{high} Å\t{ratio:.3f}")
+        print(f"{pair}\tlargest factor\t{largest_factor(ratios):.3f}")

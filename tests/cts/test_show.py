@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from cts.show import load, rotational_power_spectrum, spectrum_ratio, statistics
+from cts.show import largest_factor, load, rotational_power_spectrum, spectrum_ratio, statistics
 from tomoio import write_labels, write_stack, write_volume
 from tomoio.command import run_command_line
 
@@ -43,6 +43,12 @@ def test_statistics_and_ratio(tmp_path):
     np.testing.assert_allclose(spectrum_ratio(one, two, (200, 60, 30, 20)), 1, rtol=0.1)
 
 
+def test_largest_factor_looks_both_ways_and_past_empty_bands():
+    assert largest_factor([0.5, 1.2, float("nan")]) == pytest.approx(2)
+    assert largest_factor([0.9, 1.5]) == pytest.approx(1.5)
+    assert np.isnan(largest_factor([float("nan")]))
+
+
 def test_kinds_of_files(tmp_path):
     write_stack(tmp_path / "tiltseries.mrc", np.zeros((3, 8, 8), np.float32), 10.0)
     write_labels(tmp_path / "a_labels.mrc", np.zeros((3, 8, 8), np.uint8), 10.0)
@@ -70,5 +76,6 @@ def test_command_draws_a_picture_and_prints_moments(tmp_path, capsys):
     assert picture[..., :3].std() > 0.1
     out = capsys.readouterr().out
     assert "standard_deviation\tskewness\texcess_kurtosis" in out
+    assert "largest factor" in out
     assert run_command_line("cts", "", "cts", ("show",), arguments) == 2
     assert "exists already" in capsys.readouterr().err
