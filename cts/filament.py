@@ -16,6 +16,9 @@ from cts.placement import Body, Footprint, Pose, add_poses, first_fit, footprint
 _TRIES_PER_FILAMENT = 60
 _SHORTENING = 0.93  # a filament that finds no room is tried again a little shorter ...
 _SHORTEST = 0.25  # ... down to this share of its length
+# a bundle is tried whole this often, down to half its length; then those of its filaments that fit will do
+_TRIES_PER_WHOLE_BUNDLE = 30
+_SHORTENING_OF_WHOLE_BUNDLE = 0.977
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def place_filaments(
     tolerance: float,
     rng: np.random.Generator,
 ) -> list[PlacedFilament]:
-    """Place a filament, or a bundle of parallel ones, and return those that found room.
+    """Place a filament, or a bundle of parallel ones (as many as fit), and return those that found room.
 
     Closed faces keep filaments within; where z is closed they lie as flat as that needs. Open faces cut them.
 
@@ -215,22 +218,22 @@ def place_filaments(
     """
     rises = [repeat.rise_angstrom for repeat in repeats]
     longest = _longest(canvas, length_angstrom)
-    for attempt in range(_TRIES_PER_FILAMENT):
-        length = max(_SHORTEST, _SHORTENING**attempt) * longest
+    whole = len(offsets_angstrom) > 1
+    tries = [(whole, _SHORTENING_OF_WHOLE_BUNDLE**n) for n in range(_TRIES_PER_WHOLE_BUNDLE if whole else 0)]
+    tries += [(False, max(_SHORTEST, _SHORTENING**n)) for n in range(_TRIES_PER_FILAMENT)]
+    for together, share in tries:
+        length = share * longest
         units = max(1, round(length / max(rises)))
         kinds = draw_kinds(units, rises, mixed_share, stretch_angstrom, rng)
         track = draw_track(repeats, kinds, _direction(canvas, length, rng), persistence_angstrom, rng)
         tracks = [track, *(_beside(track, offset, rng) for offset in offsets_angstrom[1:])]
         courses = [_Course(canvas, repeats, own, rng) for own in tracks]
-        # better a whole bundle; where there is no room for it, the filaments that fit
-        voxel = _find(canvas, courses, positions_per_try, rng)
-        if voxel is None:
-            voxel = _find(canvas, courses[:1], positions_per_try, rng)
+        voxel = _find(canvas, courses if together else courses[:1], positions_per_try, rng)
         if voxel is None:
             continue
-        placed = [course.add(voxel, tolerance, bundle) for course in courses]
-        if any(placed):
-            return [filament for filament in placed if filament is not None]
+        tested = (course.add(voxel, tolerance, bundle) for course in courses)
+        if placed := [filament for filament in tested if filament is not None]:
+            return placed
     return []
 
 

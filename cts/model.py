@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +37,8 @@ _OUTPUTS = ("model.mrc", "atlas.mrc", "instances.mrc", "particles.star", "filame
 Item = TypeVar("Item")
 _DISTANCE = "membrane_distance.mrc"
 _INT16_OBJECTS = 32_767
+# of all arrays together: measured from 2 to 32 million voxels
+_BYTES_PER_VOXEL = 55
 
 
 def model_specimen(
@@ -75,6 +79,7 @@ def model_specimen(
     timings = Timings()
     rng = generator(seed, tomogram_id, "configuration")
     drawn = draw_configuration(config, rng)
+    _check_memory(drawn)
     rows = {row.structure_id: row for row in read_structure_table(config.structures, classes)}
     chosen = choose_species(drawn, list(rows.values()), rng)
     used = [item.row for item in chosen] + [rows[name] for name in filament_structures(drawn)]
@@ -106,6 +111,17 @@ def model_specimen(
         100 * float(str(specimen.statistics["filled_fraction"])),
         sum(timings.values()),
     )
+
+
+def _check_memory(config: SpecimenConfig) -> None:
+    """Refuse a volume that this machine cannot hold, before anything is allocated."""
+    needed = math.prod(config.shape_voxels) * _BYTES_PER_VOXEL
+    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > available:
+        raise ValueError(
+            f"shape_voxels {' × '.join(str(size) for size in config.shape_voxels)}: about "
+            f"{needed / 1e9:.0f} GB; this machine has {available / 1e9:.0f} GB"
+        )
 
 
 def _refuse_existing(output_dir: Path, config: SpecimenConfig, overwrite: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cts.canvas import Canvas
+from cts.canvas import OBJECT, Canvas
 from cts.filament import Repeat, bundle_offsets, draw_kinds, draw_track, place_filaments
 from cts.microtubule import PROTOFILAMENT_SPACING_ANGSTROM, microtubule_lattice
 from cts.placement import make_body
@@ -152,6 +152,19 @@ def test_bundles_are_parallel_at_their_spacing():
     middle = placed[1].points[len(placed[1].points) // 2].position_zyx
     nearest = np.linalg.norm(first - middle, axis=1).min() * PIXEL
     assert nearest == pytest.approx(120.0, abs=15)
+
+
+def test_bundles_stay_whole_where_there_is_room_between_obstacles():
+    whole = 0
+    for seed in range(4):
+        canvas = Canvas((30, 140, 140), PIXEL, (True, False, False))
+        # a wall with a gap: most courses of a bundle of some 60 voxels' length would run into it
+        canvas.code[:, 66:74] = OBJECT
+        canvas.code[:, 60:80, 60:80] = 0
+        offsets = bundle_offsets(5, 120.0)
+        placed = _place(canvas, [_repeat()], np.random.default_rng(seed), offsets_angstrom=offsets, bundle=1)
+        whole += len(placed) == 5
+    assert whole == 4
 
 
 def test_a_mixed_filament_is_one_object_of_two_classes():

@@ -374,6 +374,15 @@ def test_what_finds_no_room_is_told_and_counted(tmp_path, caplog):
     ]
 
 
+def test_a_volume_beyond_the_memory_is_refused_in_one_line(tmp_path):
+    config = _config(tmp_path, shape_voxels=[8192, 8192, 8192], layers=[], membranes=[], filaments=[])
+    with pytest.raises(
+        ValueError, match=r"shape_voxels 8192 × 8192 × 8192: about 3\d{4} GB; this machine has"
+    ):
+        model_specimen(config, read_class_table(CLASSES), tmp_path / "out", seed=1, tomogram_id="t")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_misspelt_key_is_one_line_and_status_2(tmp_path, capsys):
     (tmp_path / "specimen.yaml").write_text("pixel_size: 12\n", encoding="utf-8")
     assert main(["model", str(tmp_path / "specimen.yaml"), "-o", str(tmp_path / "out")]) == 2
