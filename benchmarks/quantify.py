@@ -254,7 +254,8 @@ def run_truth(
 
 def _print_scores(collected: dict[str, dict[str, list[dict[str, float]]]]) -> None:
     print(f"{'labels':22s} {'class':12s} {'true':>5s} {'found':>5s} {'recall':>7s} {'precis.':>7s} "
-          f"{'position':>9s} {'length':>8s} {'total':>8s} {'|diff|':>6s}")  # fmt: skip
+          f"{'position':>9s} {'length':>8s} {'total':>8s} {'|diff|':>6s} "
+          f"{'worst':>7s}  by tomogram")  # fmt: skip
     for state, by_class in collected.items():
         for name, scores in by_class.items():
             true, found = (int(sum(score[key] for score in scores)) for key in ("true", "found"))
@@ -264,8 +265,11 @@ def _print_scores(collected: dict[str, dict[str, list[dict[str, float]]]]) -> No
                 _mean_of(scores, key) for key in ("position_nm", "length_error_median", "length_error_total")
             )
             wrong = sum(abs(int(score["found"]) - int(score["true"])) for score in scores)
+            worst = max((abs(s["found"] / s["true"] - 1) for s in scores if s["true"]), default=float("nan"))
+            counts = " ".join(f"{s['found']:.0f}/{s['true']:.0f}" for s in scores)
             print(f"{state:22s} {name:12s} {true:5d} {found:5d} {recall:7.3f} {precision:7.3f} "
-                  f"{position:6.2f} nm {length:8.1%} {total:+8.1%} {wrong:6d}")  # fmt: skip
+                  f"{position:6.2f} nm {length:8.1%} {total:+8.1%} {wrong:6d} "
+                  f"{worst:7.1%}  {counts}")  # fmt: skip
 
 
 def _mean_of(scores: list[dict[str, float]], key: str) -> float:

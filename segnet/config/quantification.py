@@ -110,7 +110,7 @@ def _default_filaments() -> tuple[FilamentConfig, ...]:
             decorated_class="cofilactin",
             diameter_nm=8.0,
             minimum_length_nm=30.0,
-            maximum_gap_nm=25.0,
+            maximum_gap_nm=40.0,
             maximum_angle_deg=20.0,
             curvature_window_nm=100.0,
         ),

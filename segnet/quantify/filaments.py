@@ -24,6 +24,7 @@ _END_SPAN = 8.0  # over which the direction of an end is fitted, in radii
 _REDRAWN = 1.0  # how much of an end is drawn anew, in radii
 _END_AHEAD = 2.0  # how far beyond the end of the path the true end is looked for, in radii
 _DOUBLE_LENGTH, _DOUBLE_REACH, _DOUBLE_SHARE = 12.0, 1.25, 0.7  # see `_without_doubles`; in radii, share
+_TUBE_ERROR, _RIDGE_ERROR = 0.25, 0.5  # of a traced axis, in radii
 _SMALLEST_LUMEN = 2.0  # that shows, in grid steps
 _DECORATED_SHARE = 0.5  # of the labelled voxels around a point
 _PAINTED = (0.5, 1.0, 1.6)  # labelled voxels go to the filament that paints them first, in radii
@@ -107,6 +108,7 @@ def find_filaments(
         maximum_angle_deg=config.maximum_angle_deg,
         radius=field.radius,
         span=_END_SPAN * field.radius,
+        error=(_TUBE_ERROR if _shows_lumen(config, step_nm) else _RIDGE_ERROR) * field.radius,
     )
     decorated = _decorated_counts(own, labels, config, field.factor)
     joined = [chain_points(pieces, chain) for chain in chains]
@@ -124,7 +126,7 @@ def _trace(
 ) -> list[Path]:
     """Return the pieces of filaments; a tube too coarse to show its lumen is followed as a solid one."""
     grid_nm = voxel_nm * field.factor
-    if config.lumen_diameter_nm > _SMALLEST_LUMEN * grid_nm:
+    if _shows_lumen(config, grid_nm):
         return trace_tubes(
             field,
             counts,
@@ -135,6 +137,10 @@ def _trace(
     # a piece may be shorter than a filament: breaks are bridged first
     shortest = max(min(config.minimum_length_nm / 2 / grid_nm, 6 * field.radius), 2 * field.radius)
     return [_to_true_ends(path, counts, field) for path in trace_field(field, shortest, progress=progress)]
+
+
+def _shows_lumen(config: FilamentConfig, grid_nm: float) -> bool:
+    return config.lumen_diameter_nm > _SMALLEST_LUMEN * grid_nm
 
 
 def _without_doubles(

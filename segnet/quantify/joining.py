@@ -9,8 +9,6 @@ from scipy.spatial import cKDTree
 Path = NDArray[np.float64]
 
 _LINE_SCATTER = 0.5  # of pieces along one straight line, in radii
-_OFFSET = 0.5  # of an end from the other's line, besides what a bend explains, in radii
-_FIT_ERROR = 0.25  # of an end's line at the end of the stretch that it was fitted to, in radii
 
 
 def end_directions(path: Path, span: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -36,7 +34,13 @@ def _outward(path: Path, span: float) -> NDArray[np.float64]:
 
 
 def join_paths(
-    paths: list[Path], *, maximum_gap: float, maximum_angle_deg: float, radius: float, span: float
+    paths: list[Path],
+    *,
+    maximum_gap: float,
+    maximum_angle_deg: float,
+    radius: float,
+    span: float,
+    error: float,
 ) -> list[list[tuple[int, bool]]]:
     """Group pieces into filaments.
 
@@ -50,9 +54,9 @@ def join_paths(
     ----------
     paths
         Pieces, each (n, 3) with n >= 2.
-    maximum_gap, radius, span
-        Longest break, filament radius, and length over which an end's direction is fitted: units of the
-        paths.
+    maximum_gap, radius, span, error
+        Longest break, filament radius, length over which an end's direction is fitted, and what the paths may
+        be off by: units of the paths.
     maximum_angle_deg
         Largest turn over the longest break.
 
@@ -68,7 +72,7 @@ def join_paths(
     group = np.arange(len(paths))
     near = [_near(path, span) for whole in paths for path in (whole, whole[::-1])]
     lengths = np.repeat([_length(path) for path in paths], 2)
-    candidates = _candidates(tips, outward, near, lengths, maximum_gap, maximum_angle_deg, radius)
+    candidates = _candidates(tips, outward, near, lengths, maximum_gap, maximum_angle_deg, radius, error)
     for _, a, b in sorted(candidates):
         if partner[a] < 0 and partner[b] < 0 and group[a // 2] != group[b // 2]:
             partner[a], partner[b] = b, a
@@ -84,6 +88,7 @@ def _candidates(
     maximum_gap: float,
     angle_deg: float,
     radius: float,
+    error: float,
 ) -> list[tuple[float, int, int]]:
     """Return (cost, end, end) of the pairs of ends that may join."""
     pairs = cKDTree(tips).query_pairs(maximum_gap + radius, output_type="ndarray")
@@ -97,13 +102,13 @@ def _candidates(
     bend = np.degrees(np.arccos(np.clip(-(outward[a] * outward[b]).sum(axis=1), -1, 1)))
     # an arc turns in proportion to its length, and leaves each end's line by half of that
     turn = angle_deg * np.minimum(distance / maximum_gap, 1)
-    error = np.degrees(np.arctan2(_FIT_ERROR * radius, [_length(path) for path in near]))
+    slack = np.degrees(np.arctan2(error, [_length(path) for path in near]))
     aside_a, aside_b = _sideways(gap, outward[a]), _sideways(-gap, outward[b])
     forward = np.minimum((gap * outward[a]).sum(axis=1), (-gap * outward[b]).sum(axis=1))
     fits = (forward > -3 * radius) & (forward <= maximum_gap)
-    fits &= bend <= turn + error[a] + error[b]
+    fits &= bend <= turn + slack[a] + slack[b]
     for aside, end in ((aside_a, a), (aside_b, b)):
-        fits &= aside <= _OFFSET * radius + distance * np.tan(np.radians(turn / 2 + error[end]))
+        fits &= aside <= 2 * error + distance * np.tan(np.radians(turn / 2 + slack[end]))
     for i in np.flatnonzero(~fits & (distance <= maximum_gap)):
         fits[i] = _on_one_line(near[a[i]], near[b[i]], _LINE_SCATTER * radius)
     cost = distance + 2 * np.maximum(aside_a, aside_b) + radius * bend / angle_deg

@@ -111,6 +111,18 @@ def test_a_gap_longer_than_allowed_is_not_bridged():
     assert len(_microtubules(volume)) == 2
 
 
+def test_actin_with_a_tenth_missing_is_counted_right():
+    volume = np.zeros((30, 120, 320), np.uint8)
+    paths = [line((15, y, 10), (15, y + 20, 310)) for y in (20, 50, 80)]
+    for i, path in enumerate(paths):
+        draw_tube(volume, path, THIN, 3)
+        for first in (80 + 7 * i, 190):
+            break_tube(volume, path, THIN, first, 15)
+    found = _actin(volume)
+    np.testing.assert_allclose(sorted(f.length_nm for f in found), _lengths(paths), rtol=0.02)
+    assert [f.breaks for f in found] == [2, 2, 2]
+
+
 def test_crossing_actin_goes_straight_on():
     volume = np.zeros((30, 200, 200), np.uint8)
     paths = [line((15, 100, 20), (15, 100, 180))]
@@ -172,7 +184,7 @@ def test_ends_join_only_when_they_point_at_each_other():
     aside = line((0, 20, 60), (0, 20, 110))
     turned = line((0, 0, 60), (0, 50, 60))
     dense = [np.linspace(*path, 20) for path in (a, straight, aside, turned)]
-    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0}
+    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0, "error": 1.0}
     assert join_paths([dense[0], dense[1]], **rules) == [[(0, False), (1, False)]]
     assert len(join_paths([dense[0], dense[2]], **rules)) == 2
     assert len(join_paths([dense[0], dense[3]], **rules)) == 2
@@ -182,7 +194,7 @@ def test_ends_join_only_when_they_point_at_each_other():
 
 def test_a_break_is_joined_as_an_arc_only():
     # 18 of at most 20 apart: an arc may turn by 0.9 x 15 degrees, and leave either line by half of that
-    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 1.0, "span": 20.0}
+    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 1.0, "span": 20.0, "error": 0.25}
     before = np.linspace((0, 0, -50), (0, 0, 0), 20)
 
     def after(aside_deg, turn_deg):
@@ -196,7 +208,7 @@ def test_a_break_is_joined_as_an_arc_only():
 
 
 def test_a_break_longer_than_both_pieces_is_not_joined():
-    rules = {"maximum_gap": 40.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0}
+    rules = {"maximum_gap": 40.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0, "error": 1.0}
     pieces = [np.linspace((0, 0, x), (0, 0, x + 20), 10) for x in (0, 50)]
     assert len(join_paths(pieces, **rules)) == 2
     assert len(join_paths([pieces[0], pieces[1] - (0, 0, 15)], **rules)) == 1
@@ -206,6 +218,6 @@ def test_short_pieces_join_along_one_straight_line():
     # a short piece whose own direction is wrong by 30 degrees, but which lies on the line of the other
     a = np.linspace((0, 0, 0), (0, 0, 50), 20)
     slant = np.linspace((0, -0.8, 60), (0, 0.8, 62.8), 6)
-    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0}
+    rules = {"maximum_gap": 20.0, "maximum_angle_deg": 15.0, "radius": 3.0, "span": 20.0, "error": 1.0}
     assert len(join_paths([a, slant], **rules)) == 1
     assert len(join_paths([a, slant + np.array((0, 6, 0))], **rules)) == 2
