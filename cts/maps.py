@@ -83,6 +83,16 @@ def _voxel_scatterers(spacing: float) -> tuple[Scatterer, Scatterer]:
 
 
 def _read(path: Path) -> tuple[NDArray[np.float64], float]:
+    try:
+        return _read_volume(path)
+    except ValueError as error:
+        # its advice to pass the size as an option does not hold for the maps of a table
+        if "none was set" in str(error):
+            raise ValueError(f"{path}: no voxel size in its header; wanted a map that states it") from None
+        raise
+
+
+def _read_volume(path: Path) -> tuple[NDArray[np.float64], float]:
     if path.suffix.lower() != ".gz":
         volume = read_volume(path)
     else:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mrcfile
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -73,6 +74,13 @@ def test_ribosome_map_has_about_its_mass():
     (structure,) = load_structures([row(f"file:{MAPS / 'polnet_10A_6qzp.mrc'}")])["sample"]
     assert 2.5e6 < structure.mass_da < 6e6
     assert 110 < structure.radius_angstrom < 220
+
+
+def test_a_map_without_voxel_size_is_refused(tmp_path):
+    with mrcfile.new(tmp_path / "bare.mrc") as mrc:
+        mrc.set_data(np.random.default_rng(0).random((9, 9, 9)).astype(np.float32))
+    with pytest.raises(ValueError, match=r"bare\.mrc: no voxel size in its header; wanted a map"):
+        load_structures([row(f"file:{tmp_path / 'bare.mrc'}")])
 
 
 @pytest.mark.parametrize("placement", ["filament", "microtubule", "membrane"])
