@@ -23,11 +23,13 @@ from segnet.quantify.summary import summarise
 from segnet.quantify.tables import COLUMNS, Row, tomogram_tables
 from segnet.quantify.tomogram import LabelsSource, MeasuredTomogram, fitting_config, measure_tomogram
 from tomoio import ClassTable, new_file, read_header, read_manifest, write_manifest
+from tomoio.kernels import announced_compilation
 
 _logger = logging.getLogger(__name__)
 _MODULE_OF_EXPORT = {"copick": "copick", "ome-zarr": "ome_zarr"}
 
 
+@announced_compilation()
 def quantify(
     labels: Sequence[LabelsSource],
     config: QuantificationConfig,
