@@ -136,7 +136,8 @@ def choose_windows(
     while len(chosen) < config.n_regions and free.any():
         gain = (value / (1 + config.class_saturation * gathered)[:, np.newaxis]).sum(axis=0)
         rarity = 1 + config.novelty_weight * novelty(criteria.descriptors, known, spread)
-        score = np.where(free, (gain + fixed) * rarity * discount, -1.0)
+        most = float(gain[free].max()) or 1.0  # gains fall with every choice; the rest is relative to them
+        score = np.where(free, (gain + most * fixed) * rarity * discount, -1.0)
         best = int(np.argmax(score))
         chosen.append((best, float(score[best])))
         gathered += criteria.content[:, best] / usual
