@@ -471,6 +471,8 @@ def describe_saving(results: Sequence[dict[str, Any]]) -> str:
     """Say at how many voxels the mean curve of proposed regions reaches the final Dice of random ones."""
     proposed, random = (mean_curve(results, strategy) for strategy in ("proposed", "random"))
     last, goal = random[-1]
+    if goal <= random[0][1]:
+        return f"random regions end at Dice {goal:.3f}, no better than they started: there is no ratio"
     needed = first_reach(proposed, goal)
     text = f"random regions end at Dice {goal:.3f} with {last:,.0f} voxels; proposed regions "
     if needed is None:

@@ -46,3 +46,8 @@ def test_the_mean_over_seeds_comes_before_the_reading(benchmark_rounds):
 def test_a_goal_that_is_not_reached_is_said(benchmark_rounds):
     results = START + _curve("random", 0.3, 0.4, 0.5) + _curve("proposed", 0.4, 0.45, 0.41)
     assert "do not reach it with 300, their best is 0.450" in benchmark_rounds.describe_saving(results)
+
+
+def test_random_regions_that_do_not_help_give_no_ratio(benchmark_rounds):
+    results = START + _curve("random", 0.3, 0.1) + _curve("proposed", 0.4, 0.5)
+    assert benchmark_rounds.describe_saving(results).endswith("there is no ratio")
