@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from cts.alignment import read_alignment
 from cts.config.imaging import SimulationConfig, StackReconstructionConfig
+from cts.config.specimen import SpecimenConfig
 from cts.defocus import with_ctf
 from cts.imaging import Specimen, image_contrast, plan_series, view_specimen
 from cts.projection import cut_rows
@@ -23,7 +24,7 @@ from cts.reconstruct import reconstruct_tilt_series
 from cts.simulate import simulate_tomogram
 from tomoio import read_manifest, read_stack, read_volume, write_volume
 from tomoio.command import run_command_line
-from tomoio.config import parse_config
+from tomoio.config import load_yaml, parse_config
 from tomoio.tables import read_table
 
 SHAPE = (24, 61, 80)
@@ -395,3 +396,11 @@ def test_nearly_edge_on_tilts_still_give_images(model_dir, tmp_path):
     assert np.isfinite(series).all()
     assert series[1].mean() > 100
     assert np.isfinite(read_volume(folder / "tomogram.mrc").data).all()
+
+
+def test_the_comparison_with_a_real_tomogram_is_a_valid_configuration():
+    path = Path(__file__).parents[2] / "benchmarks" / "empiar10499.yaml"
+    imaging = load_yaml(path, SimulationConfig, section="simulation")
+    specimen = load_yaml(path, SpecimenConfig, section="specimen")
+    assert imaging.tilt.misalignment_angstrom == 12
+    assert specimen.pixel_size_angstrom == 10
