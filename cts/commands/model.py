@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--seed", type=int, default=1, help="seed of every random number (default: 1)")
     parser.add_argument(
-        "--tomogram", metavar="ID", help="tomogram id, which also enters the seed (default: name of DIR)"
+        "--tomogram-id", metavar="ID", help="tomogram id, which also enters the seed (default: name of DIR)"
     )
     parser.add_argument(
         "--classes", type=Path, default=Path("config/classes.tsv"), help="class table (default: %(default)s)"
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
         read_class_table(arguments.classes),
         arguments.output,
         seed=arguments.seed,
-        tomogram_id=arguments.tomogram or arguments.output.resolve().name,
+        tomogram_id=arguments.tomogram_id or arguments.output.resolve().name,
         store=arguments.store,
         overwrite=arguments.overwrite,
     )
