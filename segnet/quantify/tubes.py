@@ -49,6 +49,7 @@ _AXIS, _AHEAD_STEP = 8.0, 0.4  # remains: stretch whose line is followed, step a
 _TAKEN = 1.12  # labels this near an axis belong to its tube
 _TAKEN_BEYOND = 0.5  # ragged ends
 _TRIED = 0.5  # seeds this near a failed one are passed over
+_FAILED, _FOUND = 1, 2  # marks of seeds
 
 
 class Walls(NamedTuple):
@@ -106,7 +107,7 @@ def trace_tubes(
     tracer = _Tracer(walls)
     with tqdm(total=2 * len(seeds), desc="tubes", unit="seed", disable=not progress, leave=False) as bar:
         for covered in _COVERED:
-            tracer.tried[:] = False
+            tracer.tried[tracer.tried == _FAILED] = 0
             for seed in seeds:
                 bar.update()
                 if not tracer.tried[tuple(seed)]:
@@ -120,7 +121,7 @@ class _Tracer:
 
     def __init__(self, walls: Walls) -> None:
         self.paths: list[NDArray[np.float64]] = []
-        self.tried = np.zeros(walls.counts.shape, np.bool_)
+        self.tried = np.zeros(walls.counts.shape, np.uint8)
         self._walls = walls
         self._directions = hemisphere(120)
         self._buffer = np.empty((8 * sum(walls.counts.shape) + 64, 3))
@@ -367,7 +368,7 @@ def _mark(marks: Any, p: Any, reach: float) -> None:
         for y in range(max(int(cy) - r, 0), min(int(cy) + r + 2, marks.shape[1])):
             for x in range(max(int(cx) - r, 0), min(int(cx) + r + 2, marks.shape[2])):
                 if (z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 <= reach**2:
-                    marks[z, y, x] = True
+                    marks[z, y, x] = max(marks[z, y, x], _FAILED)
 
 
 def inside_part(path: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -407,4 +408,4 @@ def _erase(left: Any, tried: Any, path: Any, reach: float, beyond: float) -> Non
                         continue
                     if oz * oz + oy * oy + ox * ox - t * t <= reach * reach:
                         left[z, y, x] = 0
-                        tried[z, y, x] = True
+                        tried[z, y, x] = _FOUND
