@@ -16,13 +16,11 @@ from cts.config.specimen import SpecimenConfig
 from cts.config.structures import StructureRow, read_structure_table
 from cts.kernels import announced_compilation
 from cts.potential import RenderedStructure, render
+from cts.species import choose_species, draw_configuration, filament_structures
 from cts.specimen import (
     SpecimenModel,
     build_specimen,
     check_classes,
-    choose_species,
-    draw_configuration,
-    filament_structures,
 )
 from cts.structure import Structure
 from cts.structures import load_structures, sources_of

@@ -155,11 +155,6 @@ def schedule(species: Sequence[Species], has_membranes: bool) -> list[int]:
     return [index for phase in phases for _, index in sorted(phase)]
 
 
-def share_attempts(attempts: int, species: int) -> list[int]:
-    """Divide the attempts of a layer among its species; the first ones take what is left over."""
-    return [attempts // species + (number < attempts % species) for number in range(species)]
-
-
 class _Run:
     """One placement run: the modes share the specimen, the map of free room and the generator."""
 

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from cts.bead import BEAD_STRUCTURE, GOLD_CLASS, add_beads, add_contamination
 from cts.canvas import Canvas
 from cts.carbon import CARBON_CLASS, add_carbon
-from cts.config.specimen import FilamentConfig, LayerConfig, SpecimenConfig
+from cts.config.specimen import FilamentConfig, SpecimenConfig
 from cts.config.structures import StructureRow
 from cts.filament import PlacedFilament, Repeat, bundle_offsets, place_filaments
 from cts.ice import vitreous_ice
 from cts.membrane_field import MembraneField, place_membranes
 from cts.microtubule import microtubule_lattice
-from cts.particles import PlacementRules, Species, place_particles, share_attempts
+from cts.particles import PlacementRules, Species, place_particles
 from cts.placement import Body, Placed, make_body
 from cts.potential import RenderedStructure
+from cts.species import Chosen, filament_structures
 from cts.timings import Timings
 from tomoio import ClassTable
 from tomoio.config import resolve
@@ -29,7 +30,6 @@ from tomoio.randomness import generator
 LOGGER = logging.getLogger(__name__)
 
 MEMBRANE_CLASS = "membrane"
-_FILAMENT_PLACEMENTS = ("filament", "microtubule")
 # 1.21 Å³/Da of excluded volume: what fills a share of 1 weighs so much
 _MG_PER_ML_FILLED = 1660.5 / 1.21
 
@@ -45,55 +45,6 @@ class SpecimenModel:
     particles: list[Placed]
     filaments: list[PlacedFilament]
     statistics: dict[str, object]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A species of a layer before it is rendered: its row, the number of its layer, its attempts."""
-
-    row: StructureRow
-    layer: int
-    attempts: int
-
-
-def draw_configuration(config: SpecimenConfig, rng: np.random.Generator) -> SpecimenConfig:
-    """Draw what holds for the whole tomogram; what is drawn for each object keeps its ranges."""
-    for_each = {"membranes": (), "filaments": (), "beads": None, "contamination": None}
-    drawn = resolve(config.model_copy(update=for_each), rng)
-    return drawn.model_copy(update={name: getattr(config, name) for name in for_each})
-
-
-def choose_species(
-    config: SpecimenConfig, rows: Sequence[StructureRow], rng: np.random.Generator
-) -> list[Chosen]:
-    """Choose the structures of each layer, and share the layer's attempts among them.
-
-    Raises
-    ------
-    ValueError
-        If a layer names an unknown structure or finds none, or a filament group names none or another kind.
-    """
-    table = {row.structure_id: row for row in rows}
-    _check_filaments(config, table)
-    chosen = []
-    for number, layer in enumerate(config.layers):
-        pool = _pool(config, layer, table)
-        if not pool:
-            LOGGER.warning("%s: no structures for layer %s: left out", config.structures, layer.name)
-            continue
-        if layer.draw is not None:
-            # membrane proteins do not compete with what floats
-            bound = [row for row in pool if row.placement == "membrane"]
-            free = [row for row in pool if row.placement != "membrane"]
-            if layer.draw > len(free):
-                raise ValueError(
-                    f"{config.structures}: layer {layer.name}: {len(free)} structures; wanted {layer.draw}"
-                )
-            picked = np.sort(rng.permutation(len(free))[: layer.draw])
-            pool = bound + [free[index] for index in picked]
-        shares = share_attempts(layer.attempts, len(pool))
-        chosen += [Chosen(row, number, share) for row, share in zip(pool, shares, strict=True) if share]
-    return chosen
 
 
 def build_specimen(
@@ -202,12 +153,6 @@ def check_classes(config: SpecimenConfig, classes: ClassTable) -> None:
         classes.label_of(name)
 
 
-def filament_structures(config: SpecimenConfig) -> list[str]:
-    """Return the structure ids that the filament groups use, each once."""
-    names = [name for group in config.filaments for name in (group.structure, group.mixed_with) if name]
-    return list(dict.fromkeys(names))
-
-
 def make_repeat(row: StructureRow, bodies: tuple[Body, ...], protofilaments: int) -> Repeat:
     """Return the repeat unit that a row of the structures table describes."""
     rise = float(row.rise_angstrom or 0)
@@ -235,42 +180,6 @@ def _closed_faces(config: SpecimenConfig) -> tuple[bool, bool, bool]:
         "tube": (True, True, False),
         "box": (True, True, True),
     }[config.constraint]
-
-
-def _pool(
-    config: SpecimenConfig, layer: LayerConfig, table: Mapping[str, StructureRow]
-) -> list[StructureRow]:
-    for name in layer.structures:
-        if name not in table:
-            raise ValueError(f"{config.structures}: layer {layer.name}: no structure {name!r} in the table")
-    if layer.structures:
-        pool = [table[name] for name in layer.structures]
-    else:
-        pool = [
-            row for row in table.values() if layer.role in (None, row.role) and layer.size in (None, row.size)
-        ]
-    pool = [row for row in pool if row.placement not in _FILAMENT_PLACEMENTS]
-    if layer.structures and len(pool) < len(layer.structures):
-        raise ValueError(f"layer {layer.name} names a filament; wanted it under filaments")
-    return pool
-
-
-def _check_filaments(config: SpecimenConfig, table: Mapping[str, StructureRow]) -> None:
-    for name in filament_structures(config):
-        if name not in table:
-            raise ValueError(f"{config.structures}: filaments: no structure {name!r} in the table")
-        if table[name].placement not in _FILAMENT_PLACEMENTS:
-            raise ValueError(
-                f"{config.structures}: {name} has placement {table[name].placement}; "
-                f"wanted {' or '.join(_FILAMENT_PLACEMENTS)}"
-            )
-    for group in config.filaments:
-        kinds = {table[name].placement for name in (group.structure, group.mixed_with) if name}
-        if len(kinds) > 1:
-            raise ValueError(
-                f"{config.structures}: filaments: {group.structure} mixed with {group.mixed_with}; "
-                "wanted two of placement filament, or two of microtubule"
-            )
 
 
 def _species(item: Chosen, conformers: tuple[RenderedStructure, ...]) -> Species:

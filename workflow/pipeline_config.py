@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from cts.config.imaging import SimulationConfig, StackReconstructionConfig
 from cts.config.specimen import SpecimenConfig
 from cts.config.structures import StructureRow, read_structure_table
+from cts.species import check_structures
 from cts.structures import check_sources
 from segnet.config.quantification import QuantificationConfig
 from segnet.config.rounds import RoundsConfig
@@ -135,6 +136,7 @@ def load_tables(pipeline: PipelineConfig) -> Tables:
         read_regions(pipeline.regions),
         read_corrections(pipeline.corrections),
     )
+    check_structures(pipeline.specimen, tables.structures)
     check_sources(tables.structures)
     for name in (*pipeline.training.merge, *pipeline.training.merge.values()):
         classes.label_of(name)

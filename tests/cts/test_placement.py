@@ -9,9 +9,10 @@ from scipy.ndimage import distance_transform_edt
 from cts.canvas import OBJECT, Canvas
 from cts.free_room import FreeRoom, _coarse_distance
 from cts.membrane_field import MembraneField
-from cts.particles import PlacementRules, Species, place_particles, schedule, share_attempts
+from cts.particles import PlacementRules, Species, place_particles, schedule
 from cts.placement import Pose, add_poses, bounded, first_fit, footprint, make_body, random_rotation
 from cts.potential import render
+from cts.species import share_attempts
 from tests.cts.bodies import L_SHAPE, ball, beads, solid
 
 PIXEL = 10.0

@@ -11,7 +11,7 @@ from cts.bead import add_beads, add_contamination
 from cts.canvas import Canvas
 from cts.carbon import add_carbon
 from cts.config.specimen import BeadConfig, CarbonConfig, ContaminationConfig, SpecimenConfig
-from cts.specimen import draw_configuration
+from cts.species import draw_configuration
 from tomoio.config import parse_config
 
 LABELS = {"background": 0, "membrane": 1, "carbon": 7, "gold": 8}

@@ -32,6 +32,12 @@ def _changed(path, value):
         ("training.epoch", 3, "training.epoch: unknown key; wanted one of recipe, "),
         ("simulation.optics.defocus_um", -5, "positive = underfocus"),
         ("specimen.structures", "config/none.tsv", "config/none.tsv: no such table"),
+        (
+            "specimen.layers",
+            [{"name": "a", "structures": ["ribosom"]}],
+            "no structure 'ribosom'",
+        ),
+        ("specimen.filaments", [{"structure": "ribosome", "count": 1}], "ribosome has placement complex"),
         ("synthetic.seeds", {"synthetic_99": 3}, "synthetic_99; wanted one of synthetic_01, "),
         ("training.merge", {"cofilactine": "actin"}, "unknown class 'cofilactine'"),
         ("rounds.sequence", [{"name": "1.2"}, {"name": "1.1"}], "in rising order"),

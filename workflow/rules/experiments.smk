@@ -1,9 +1,15 @@
 # Experiments of the paper, each a target of its own: snakemake --cores all experiment_dose
+from cts.config.structures import read_structure_table
+from cts.species import check_structures
 from tomoio.config import load_yaml
 from workflow.dose_experiment import DoseExperimentConfig
 
 try:
     dose_experiment = load_yaml("config/experiment-dose.yaml", DoseExperimentConfig)
+    dose_structures = read_structure_table(
+        dose_experiment.specimen.structures, tables.classes
+    )
+    check_structures(dose_experiment.specimen, dose_structures)
 except (ValueError, OSError) as error:
     print(f"snakemake: error: {error}", file=sys.stderr)
     sys.exit(2)
