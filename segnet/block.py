@@ -164,11 +164,13 @@ def _check_sources(sources: Sequence[BlockSource], output_dir: Path, overwrite: 
                 f"{source.tomogram}: domain {source.domain!r}; wanted one of {', '.join(DOMAINS)}"
             )
         _check_pair(source)
+    read = {path.resolve() for source in sources for path in (Path(source.tomogram), Path(source.labels))}
     for name in ("tomogram.mrc", "labels.mrc", "parts.tsv", "manifest.json"):
-        if (output_dir / name).exists() and not overwrite:
-            raise FileExistsError(
-                f"{output_dir / name}: exists already; pass --overwrite or choose another folder"
-            )
+        path = output_dir / name
+        if path.resolve() in read:
+            raise ValueError(f"{path}: is what the block is made of; wanted another folder for the block")
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path}: exists already; pass --overwrite or choose another folder")
 
 
 def _check_pair(source: BlockSource) -> None:
@@ -190,7 +192,9 @@ def _open_stream(source: BlockSource, config: BlockConfig, files: ExitStack) -> 
         header.pixel_size_angstrom, config.pixel_size_range_angstrom, config.rescale_tolerance
     )
     invert = source.contrast == "bright"
-    return TomogramStream(reader, header.shape, header.pixel_size_angstrom, target, invert=invert)
+    return TomogramStream(
+        reader, header.shape, header.pixel_size_angstrom, target, invert=invert, name=str(source.tomogram)
+    )
 
 
 def _part_rows(sources: Sequence[BlockSource], streams: Sequence[TomogramStream]) -> list[dict[str, Any]]:

@@ -74,11 +74,22 @@ def _moments(blocks: Iterable[NDArray[Any]]) -> tuple[float, float]:
 
 def _median_and_mad(blocks: Iterable[NDArray[Any]]) -> tuple[float, float]:
     samples = np.concatenate([_regular_sample(z_slice) for block in blocks for z_slice in block])
+    if not np.isfinite(samples).all():
+        return float("nan"), float("nan")
     median = float(np.median(samples))
     return median, _MAD_TO_SD * float(np.median(np.abs(samples - median)))
 
 
+def all_finite(values: NDArray[Any]) -> bool:
+    """Return whether an array holds neither NaN nor infinity, without an array of flags where it does not."""
+    with np.errstate(all="ignore"):
+        total = values.sum(dtype=np.float64)
+    return bool(np.isfinite(total))
+
+
 def _regular_sample(z_slice: NDArray[Any]) -> NDArray[np.float64]:
+    if not all_finite(z_slice):
+        return np.array([np.nan])  # between the samples it would be missed
     step = max(1, int(np.ceil(np.sqrt(z_slice.size / _MOST_SAMPLES_PER_SLICE))))
     return z_slice[::step, ::step].astype(np.float64).ravel()
 
@@ -103,6 +114,6 @@ def read_normalisation(tomogram: Path | str) -> Normalisation | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a normalisation ({error})") from error
     return parse_config(values, Normalisation, str(path))

@@ -84,12 +84,17 @@ def segment(
     Raises
     ------
     ValueError
-        If the volume is not three-dimensional, is constant, or holds values that are not finite.
+        If the volume is not three-dimensional, is constant, or holds values that are not finite or not real,
+        or the pixel size is not a positive number.
     """
     config = config or SegmentationConfig()
     volume = np.asarray(volume)
     if volume.ndim != 3 or not volume.size:
         raise ValueError(f"volume of shape {volume.shape}; wanted three dimensions (z, y, x)")
+    if volume.dtype.kind not in "biuf":
+        raise ValueError(f"volume of type {volume.dtype}; wanted real numbers")
+    if not (np.isfinite(pixel_size_angstrom) and pixel_size_angstrom > 0):
+        raise ValueError(f"pixel_size_angstrom {pixel_size_angstrom}; wanted a positive number")
     loaded = model if isinstance(model, LoadedModel) else load_model(model)
     depth, height, width = volume.shape
     header = VolumeHeader((depth, height, width), volume.dtype, float(pixel_size_angstrom))
@@ -136,8 +141,13 @@ def open_stream(
     if target != pixel_size:
         log.info("%s: %g Å a pixel, rescaled to the network's %g Å", name, pixel_size, target)
     invert = config.contrast == "bright"
-    stream = TomogramStream(reader, header.shape, pixel_size, target, invert=invert)
+    stream = TomogramStream(reader, header.shape, pixel_size, target, invert=invert, name=name)
     stream.normalisation = normalisation or measure(stream.blocks(), card.normalisation, name)
+    if stream.normalisation.method != card.normalisation:
+        raise ValueError(
+            f"{name}: carries a {stream.normalisation.method} normalisation; wanted {card.normalisation} "
+            "as in the network's training"
+        )
     skewness = density_skewness(stream)
     if skewness > _INVERTED_SKEWNESS:
         other = "dark" if invert else "bright"

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from segnet.normalisation import Normalisation
+from segnet.normalisation import Normalisation, all_finite
 from segnet.rescale import PlaneRescaler, resampling_matrix, rescaled_length
 
 _SLICES_AT_ONCE = 8
@@ -47,6 +47,8 @@ class TomogramStream:
         Negate grey values.
     normalisation
         Applied at the end, where given.
+    name
+        Stands in the error message.
 
     Attributes
     ----------
@@ -65,7 +67,9 @@ class TomogramStream:
         *,
         invert: bool = False,
         normalisation: Normalisation | None = None,
+        name: str = "volume",
     ) -> None:
+        self._name = name
         self._reader = reader
         self._source_shape = shape
         self._sign = np.float32(-1 if invert else 1)
@@ -81,11 +85,17 @@ class TomogramStream:
             self._z_weights = resampling_matrix(shape[0], self.ratio)
 
     def read(self, z_start: int, z_stop: int) -> NDArray[np.float32]:
-        """Return slices ``z_start`` to ``z_stop`` of the stream, float32 (z, y, x)."""
+        """Return slices ``z_start`` to ``z_stop`` of the stream, float32 (z, y, x).
+
+        ValueError where a value is not finite: a crop's carried normalisation, or one measured on a sample,
+        would let it pass, and the network would make background of all that it touches.
+        """
         if self.ratio == 1:
             slices = self._reader.read(z_start, z_stop).astype(np.float32)
         else:
             slices = np.stack([self._resampled_slice(z) for z in range(z_start, z_stop)])
+        if not all_finite(slices):
+            raise ValueError(f"{self._name}: values that are not finite; wanted numbers in every voxel")
         slices *= self._sign
         return slices if self.normalisation is None else self.normalisation.apply(slices)
 

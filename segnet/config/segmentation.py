@@ -63,7 +63,7 @@ class SegmentationConfig(Strict):
     threads: int = Field(default=0, ge=0, title="Threads", description="CPU threads; 0: all")
     device: str = Field(
         default="auto",
-        pattern=r"auto|cpu|cuda(:\d+)?",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         title="Device",
         description="auto, cpu, cuda or cuda:N; auto spreads several tomograms over all GPUs",
     )

@@ -107,3 +107,28 @@ def test_merged_classes_share_a_channel():
         channel_lookup(CLASSES, {"actin": "background"})
     with pytest.raises(ValueError, match="merged itself"):
         trained_classes(CLASSES, {"tric": "ribosome", "ribosome": "background"})
+
+
+@pytest.mark.parametrize("method", ["zscore", "robust"])
+@pytest.mark.parametrize("carried", [False, True])
+def test_a_value_that_is_not_finite_is_refused_however_the_tomogram_is_normalised(tmp_path, method, carried):
+    source = write_pair(tmp_path / "a", 1)
+    grey = np.tile(phantom(1)[0], (1, 4, 4))  # so large that the robust choice takes every second voxel only
+    grey[3, 5, 7] = np.nan
+    write_volume(source.tomogram, grey, 13, overwrite=True)
+    write_labels(source.labels, np.zeros(grey.shape, np.uint8), 13, overwrite=True)
+    if carried:
+        write_normalisation(source.tomogram, Normalisation(method=method, centre=50, spread=4))
+    with pytest.raises(ValueError, match=r"tomogram.mrc: values that are not finite"):
+        make_block([source], tmp_path / "block", BlockConfig(normalisation=method), CLASSES)
+    assert not (tmp_path / "block").exists()
+
+
+def test_a_block_never_replaces_what_it_is_made_of(tmp_path):
+    source = write_pair(tmp_path / "a", 1)
+    before = source.tomogram.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"tomogram.mrc: is what the block is made of; wanted another folder"
+    ):
+        make_block([source], tmp_path / "a", BlockConfig(), CLASSES, overwrite=True)
+    assert source.tomogram.read_bytes() == before

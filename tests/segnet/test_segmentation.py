@@ -200,6 +200,41 @@ def test_wrong_input_stops_before_anything_is_written(tmp_path, model, capsys):
         segnet.segment(np.zeros((3, 4, 5)), 13.0, model)
 
 
+@pytest.mark.parametrize(
+    ("volume", "pixel_size", "message"),
+    [
+        (phantom(4)[0], 0.0, "pixel_size_angstrom 0.0; wanted a positive number"),
+        (phantom(4)[0], float("nan"), "pixel_size_angstrom nan; wanted a positive number"),
+        (phantom(4)[0].astype(complex), 13.0, "volume of type complex128; wanted real numbers"),
+    ],
+)
+def test_the_function_names_what_it_cannot_take(model, volume, pixel_size, message):
+    with pytest.raises(ValueError, match=message):
+        segnet.segment(volume, pixel_size, model)
+
+
+def test_a_crop_is_refused_where_its_normalisation_is_not_the_networks(model):
+    carried = Normalisation(method="robust", centre=95, spread=12)
+    with pytest.raises(ValueError, match="volume: carries a robust normalisation; wanted zscore"):
+        segnet.segment(phantom(4)[0], 13.0, model, normalisation=carried)
+
+
+def test_a_crop_with_a_value_that_is_not_finite_is_refused(model):
+    grey = phantom(4)[0]
+    grey[3, 5, 7] = np.nan
+    carried = Normalisation(method="zscore", centre=95, spread=12)
+    with pytest.raises(ValueError, match="volume: values that are not finite"):
+        segnet.segment(grey, 13.0, model, normalisation=carried)
+
+
+@pytest.mark.parametrize("device", ["autobahn", "mycpu", "cuda:"])
+def test_an_unknown_device_is_a_wrong_setting(tmp_path, model, capsys, device):
+    write_volume(tmp_path / "a.mrc", phantom(4)[0], 13.0)
+    arguments = ["segment", str(model), str(tmp_path / "a.mrc"), "-o", str(tmp_path / "out")]
+    assert main([*arguments, "--device", device]) == 2
+    assert "device: String should match pattern" in capsys.readouterr().err
+
+
 def peak_memory(command: list[str]) -> int:
     """Bytes that a command held at most."""
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
