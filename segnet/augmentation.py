@@ -16,6 +16,7 @@ from tomoio import IGNORE
 # wedge of a tilt axis along y falls on itself.
 _HALF_TURNS = ((2, 3), (1, 2), (1, 3))
 _RADIAL_BINS = 16
+_MIRRORED_SHARE = 0.5
 
 
 def affine_margin(config: AugmentationConfig, patch_size_px: int) -> int:
@@ -48,9 +49,8 @@ def rotate_and_scale(
     n, _, side, _ = images.shape
     angle = np.deg2rad(rng.uniform(-config.rotation_deg, config.rotation_deg, n))
     scale = rng.uniform(1 - config.scale, 1 + config.scale, n)
-    mirror = np.where(config.mirror & (rng.random(n) < 0.5), -1.0, 1.0)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
-    matrix = np.stack([cosine * mirror, -sine, sine * mirror, cosine], axis=1).reshape(n, 2, 2)
+    matrix = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(n, 2, 2)
     axis = torch.arange(size, dtype=torch.float32, device=images.device) - (size - 1) / 2
     plane = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1) * (2 / side)
     grid = torch.einsum(
@@ -68,6 +68,9 @@ def vary(
     """Apply everything but rotation and scale; the shapes stay. ``images`` may be changed in place."""
     images, targets = _half_turns(images, targets, config, rng)
     n = len(images)
+    if config.mirror:
+        chosen = _chosen(_MIRRORED_SHARE, n, rng)
+        images[chosen], targets[chosen] = images[chosen].flip(3), targets[chosen].flip(2)
     chosen = _chosen(config.amplitude_share, n, rng)
     if len(chosen) and n > 1:
         partner = (chosen + rng.integers(1, n, len(chosen))) % n

@@ -23,6 +23,7 @@ class Batches:
     ) -> None:
         self._parts, self._config, self._seed = parts, config, seed
         self._team, self._device = team, device
+        _check_share(config, team.size)
         self._sampler = make_sampler(parts, config.sampling, seed)
         self.in_an_epoch = self._sampler.batches
 
@@ -54,3 +55,15 @@ class Batches:
         )
         images, targets = (torch.from_numpy(array).to(self._device) for array in arrays)
         return images, targets
+
+
+def _check_share(config: TrainingConfig, processes: int) -> None:
+    """Refuse batches from which batch normalisation cannot take a variance at the deepest level."""
+    patches = config.sampling.batch_size // processes
+    side = -(-config.sampling.patch_size_px // 2 ** (config.network.levels - 1))
+    if patches == 0 or (config.network.norm == "batch" and patches * side**2 < 2):
+        raise ValueError(
+            f"sampling.batch_size: {config.sampling.batch_size} for {processes} process(es), with patches of "
+            f"{config.sampling.patch_size_px} px that are {side} px wide at the deepest level; wanted at "
+            "least one patch a process and, for batch normalisation, two pixels at that level"
+        )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from segnet.model_folder import load_tensors, save_tensors
+from segnet.model_folder import CARD, check_weights, load_tensors, save_tensors
 from segnet.schedule import Plan
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -47,6 +48,29 @@ class Progress:
     best_epoch: int = 0
 
 
+def check_model_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Find out before a training, and not after hours of it, that its folder cannot be written to.
+
+    Raises
+    ------
+    FileExistsError
+        If a network, or the checkpoint of an interrupted training, would be lost.
+    OSError
+        If the folder is a file, or may not be written to.
+    """
+    goes_on = resume and (folder / CHECKPOINT).exists()
+    for name, advice in ((CARD, ""), (CHECKPOINT, "--resume to go on from it, ")):
+        if (folder / name).exists() and not (overwrite or goes_on):
+            raise FileExistsError(
+                f"{folder / name}: exists already; pass {advice}--overwrite or choose another folder"
+            )
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{nearest}: is a file; wanted a folder for the model")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(f"{nearest}: may not be written to; wanted a folder for the model")
+
+
 def save_checkpoint(
     folder: Path,
     networks: dict[str, dict[str, Tensor]],
@@ -74,12 +98,20 @@ def save_checkpoint(
     save_tensors(folder / CHECKPOINT, tensors, metadata=metadata, overwrite=True)
 
 
-def is_checkpoint_of(folder: Path, identity: str) -> bool:
-    """Return whether a folder holds a checkpoint of this very training."""
+def should_load(folder: Path, identity: str, overwrite: bool) -> bool:
+    """Return whether there is a checkpoint to go on from.
+
+    Where it may be overwritten, only that of this very training is; else loading another says what differs.
+    """
     if not (folder / CHECKPOINT).exists():
         return False
-    with safe_open(folder / CHECKPOINT, framework="pt") as file:
-        return (file.metadata() or {}).get("identity") == identity
+    if not overwrite:
+        return True
+    try:
+        with safe_open(folder / CHECKPOINT, framework="pt") as file:
+            return (file.metadata() or {}).get("identity") == identity
+    except SafetensorError:  # broken: of no training at all
+        return False
 
 
 def load_checkpoint(
@@ -103,7 +135,9 @@ def load_checkpoint(
             "data and seed (or --overwrite to begin anew)"
         )
     for name, network in networks.items():
-        network.load_state_dict(_below(tensors, f"{name}/"))
+        weights = _below(tensors, f"{name}/")
+        check_weights(path, network, weights)  # the class table is no part of the identity
+        network.load_state_dict(weights)
     _fill_optimiser(optimiser, _below(tensors, "optimiser/"))
     values = json.loads(metadata["progress"])
     return Progress(**(values | {"plan": Plan(**values["plan"])})), _below(tensors, "best/")

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnet.block import PART_COLUMNS
+from segnet.config.training import DOMAINS
+from segnet.normalisation import all_finite
 from tomoio import BACKGROUND, IGNORE, ClassTable, VolumeReader, read_labels
 from tomoio.tables import read_table
 
@@ -51,6 +53,8 @@ def trained_classes(classes: ClassTable, merge: Mapping[str, str]) -> ClassTable
         that is itself merged.
     """
     for source, target in merge.items():
+        for name in {source, target} - set(classes.names):
+            raise ValueError(f"merge: unknown class {name!r}; wanted one of {', '.join(classes.names)}")
         if classes.label_of(source) == BACKGROUND:
             raise ValueError(f"merge: {source} cannot be merged into {target}; wanted another class")
         if classes.label_of(target) != BACKGROUND and target in merge:
@@ -82,17 +86,43 @@ def read_parts(blocks: Sequence[Path | str], classes: ClassTable, merge: Mapping
 
 
 def _read_block(folder: Path, classes: ClassTable, lookup: NDArray[np.uint8]) -> list[Part]:
-    rows = read_table(folder / "parts.tsv", required=PART_COLUMNS)
+    table = folder / "parts.tsv"
+    if not table.is_file():
+        raise FileNotFoundError(f"{table}: no such table; wanted a folder made by `segnet block`")
+    rows = read_table(table, required=PART_COLUMNS)
     with VolumeReader(folder / "tomogram.mrc") as reader:
         images = reader.read().astype(np.float32, copy=False)
     labels = read_labels(folder / "labels.mrc", classes).data
-    depth = sum(int(row["slices"]) for row in rows)
+    depth = _check_rows(table, rows, images.shape)
     if images.shape != labels.shape or depth != len(images):
         raise ValueError(
             f"{folder}: tomogram {images.shape}, labels {labels.shape} and parts of {depth} slices in all; "
             "wanted three that fit together"
         )
+    if not all_finite(images):
+        raise ValueError(
+            f"{folder / 'tomogram.mrc'}: values that are not finite; wanted numbers in every voxel"
+        )
     return [_cut_part(row, images, labels, lookup) for row in rows]
+
+
+def _check_rows(table: Path, rows: Sequence[Mapping[str, str]], shape: tuple[int, ...]) -> int:
+    """Return the slices of all parts; ValueError where one does not begin where the last one ended."""
+    depth = 0
+    for row in rows:
+        numbers = [row[key] for key in ("z_start", "slices", "height", "width")]
+        z, slices, height, width = (int(text) if text.isdigit() else -1 for text in numbers)
+        if z != depth or slices < 1 or not (1 <= height <= shape[1] and 1 <= width <= shape[2]):
+            raise ValueError(
+                f"{table}: part {row['part']}: z_start, slices, height, width {', '.join(numbers)}; wanted a "
+                f"part from slice {depth} on, in a block of {shape} voxels"
+            )
+        if row["domain"] not in DOMAINS:
+            raise ValueError(
+                f"{table}: part {row['part']}: domain {row['domain']!r}; wanted one of {', '.join(DOMAINS)}"
+            )
+        depth += slices
+    return depth
 
 
 def _cut_part(

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tomoio import new_file
+
 
 def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
     """Write ``history.csv``: one line an epoch, with the columns of the rows."""
     columns = list(history[0])
     lines = [",".join(columns), *(",".join(_cell(row[name]) for name in columns) for row in history)]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "history.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with new_file(folder / "history.csv", overwrite=True) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _cell(value: Any) -> str:

@@ -87,10 +87,9 @@ class BalancedSampler:
         self._config = config
         self._seed = seed
         corners = grid_corners(parts, config)
+        domain_of = np.array([part.domain for part in parts])[corners[:, 0]]  # of what is labelled
         self._domains = [
-            domain
-            for domain, share in config.domain_shares.items()
-            if share > 0 and any(part.domain == domain for part in parts)
+            domain for domain, share in config.domain_shares.items() if share > 0 and domain in set(domain_of)
         ]
         if not self._domains:
             raise ValueError(
@@ -98,7 +97,6 @@ class BalancedSampler:
             )
         shares = np.array([config.domain_shares[domain] for domain in self._domains], dtype=float)
         self._domain_chances = shares / shares.sum()
-        domain_of = np.array([part.domain for part in parts])[corners[:, 0]]
         self._grid = {domain: corners[domain_of == domain] for domain in self._domains}
         self._voxels = {domain: class_voxels(parts, domain) for domain in self._domains}
         self.batches = max(1, len(corners) // config.batch_size)

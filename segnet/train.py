@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from segnet.batches import Batches
-from segnet.checkpoint import CHECKPOINT, Progress, is_checkpoint_of, load_checkpoint, save_checkpoint
+from segnet.checkpoint import Progress, check_model_folder, load_checkpoint, save_checkpoint, should_load
 from segnet.config.training import TrainingConfig
 from segnet.dataset import Part, read_parts, trained_classes
 from segnet.devices import cpu_threads, package_versions, pick_device, pick_precision, processor_name
@@ -26,7 +26,7 @@ from segnet.infer import Predictor, predict_channels
 from segnet.initialise import initialise
 from segnet.interruption import signals_set_event
 from segnet.loss import segmentation_loss
-from segnet.model_folder import CARD, ModelCard, card_classes, save_model
+from segnet.model_folder import ModelCard, card_classes, save_model
 from segnet.optimisation import AveragedNetwork, learning_rate, make_optimiser
 from segnet.panel import save_panel
 from segnet.progress import progress_bar
@@ -76,24 +76,25 @@ def train(
         Go on from the checkpoint in ``output_dir``, if there is one: the result is that of a training that
         was never interrupted.
     overwrite
-        Replace a model that is there; with ``resume`` also the checkpoint of another training.
+        Replace a model or checkpoint that is there; with ``resume`` only that of another training.
 
     Raises
     ------
     ValueError
         If the data or the configuration do not fit, or the loss is no longer a number.
+    OSError
+        If there is a model or a checkpoint already, or ``output_dir`` cannot be written to.
     KeyboardInterrupt
         On SIGINT or SIGTERM, after the checkpoint has been written.
     """
     output_dir = Path(output_dir)
-    if (output_dir / CARD).exists() and not (overwrite or resume):
-        raise FileExistsError(
-            f"{output_dir / CARD}: exists already; pass --overwrite or choose another folder"
-        )
+    if not 0 <= seed < 1 << 63:
+        raise ValueError(f"seed {seed}; wanted a whole number from 0 to 2^63 - 1")
+    check_model_folder(output_dir, resume=resume, overwrite=overwrite)
     with cpu_threads(config.threads), join_team(config.device) as team:
         parts, held_out = _read_data(config, blocks, validation, classes)
         training = Training(config, parts, held_out, trained_classes(classes, config.merge), seed, team)
-        if resume and _should_load(output_dir, training.identity, overwrite):
+        if resume and should_load(output_dir, training.identity, overwrite):
             training.load(output_dir)
         with signals_set_event() as interrupted:
             training.run(output_dir, interrupted)
@@ -101,11 +102,6 @@ def train(
             training.save(output_dir)
             _write_manifest(output_dir, training, [*blocks, *validation])
         team.wait()
-
-
-def _should_load(folder: Path, identity: str, overwrite: bool) -> bool:
-    """Where another training may not be replaced, loading its checkpoint says what differs."""
-    return (folder / CHECKPOINT).exists() and (not overwrite or is_checkpoint_of(folder, identity))
 
 
 def _read_data(

@@ -27,18 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads, instead of the configuration's")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in MODEL, if any")
     parser.add_argument("--classes", type=Path, default=Path("config/classes.tsv"), help="class table (TSV)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing model or checkpoint")
 
 
 def run(arguments: argparse.Namespace) -> None:
     from segnet.config.training import TrainingConfig
     from segnet.train import train
     from tomoio import read_class_table
-    from tomoio.config import load_yaml
+    from tomoio.config import load_yaml, parse_config
 
     config = load_yaml(arguments.config, TrainingConfig, section="training")
     changes = {"init": arguments.init, "threads": arguments.threads}
-    config = config.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    given = {key: value for key, value in changes.items() if value is not None}
+    config = parse_config(config.model_dump() | given, TrainingConfig, "segnet train")
     train(
         config,
         arguments.blocks,

@@ -131,3 +131,20 @@ def test_added_noise_keeps_the_standard_deviation():
     likeness = [float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in zip(images, noisy, strict=True)]
     assert min(likeness) < 0.6  # the loudest is mostly noise
     assert max(likeness) < 0.9999
+
+
+def test_mirror_turns_half_of_all_patches_over_and_only_when_asked():
+    images, targets = torch.rand(400, 3, 8, 8), torch.randint(0, 5, (400, 8, 8)).to(torch.uint8)
+    found, moved = vary(
+        images.clone(),
+        targets.clone(),
+        AugmentationConfig(**STILL | {"half_turns": False}, mirror=True),
+        np.random.default_rng(0),
+    )
+    same = (found == images).flatten(1).all(1)
+    turned = (found == images.flip(3)).flatten(1).all(1)
+    assert bool((same | turned).all())
+    assert 150 < int(turned.sum()) < 250  # 200 are expected, with a deviation of 10
+    assert torch.equal(moved[turned], targets[turned].flip(2))
+    still = AugmentationConfig(**STILL | {"half_turns": False})
+    assert torch.equal(vary(images.clone(), targets.clone(), still, np.random.default_rng(0))[0], images)

@@ -102,3 +102,10 @@ def test_cached_voxels_are_those_of_their_class():
     for channel, voxels in enumerate(class_voxels([part(0, target)], "synthetic"), start=1):
         assert len(voxels) == np.sum(target == channel)
         assert np.all(target[tuple(voxels[:, 1:].T)] == channel)
+
+
+def test_a_domain_without_a_labelled_voxel_is_left_out():
+    empty = np.zeros((3, 40, 40), np.uint8)
+    parts = [part(0, empty), part(1, empty + np.uint8(IGNORE), "real")]
+    sampler = BalancedSampler(parts, SamplingConfig(patch_size_px=16), seed=0)
+    assert {corner.part for step in range(20) for corner in sampler(step)} == {0}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +102,99 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path, block):
         run(tmp_path / "a", block, resume=True, epochs=5)
     with pytest.raises(FileExistsError, match="pass --overwrite"):
         run(tmp_path / "a", block)
+
+
+def test_an_interrupted_training_is_never_lost_by_mistake(tmp_path, block, monkeypatch):
+    stop = SimpleNamespace(is_set=lambda: True)
+    monkeypatch.setattr(training_module, "signals_set_event", lambda: contextlib.nullcontext(stop))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a", block)
+    monkeypatch.undo()
+    before = sha256_of(tmp_path / "a" / "checkpoint.safetensors")
+    with pytest.raises(
+        FileExistsError, match=r"checkpoint.safetensors: exists already; pass --resume to go on"
+    ):
+        run(tmp_path / "a", block)
+    assert sha256_of(tmp_path / "a" / "checkpoint.safetensors") == before
+    run(tmp_path / "a", block, resume=True)
+    (tmp_path / "a" / "checkpoint.safetensors").unlink()
+    with pytest.raises(FileExistsError, match=r"model.json: exists already; pass --overwrite"):
+        run(tmp_path / "a", block, resume=True)  # there is nothing to go on from
+
+
+def test_a_checkpoint_of_fewer_classes_is_refused(tmp_path, block):
+    run(tmp_path / "a", block)
+    more = ClassTable((*CLASSES.classes, LabelClass(7, "carbon", "#999999", "artefact")))
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors: classify.weight is \(4, .*wanted \(5, "):
+        run(tmp_path / "a", block, resume=True, classes=more)
+
+
+def test_a_broken_checkpoint_is_named_or_replaced(tmp_path, block):
+    run(tmp_path / "a", block)
+    path = tmp_path / "a" / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors: not a safetensors file or truncated"):
+        run(tmp_path / "a", block, resume=True)
+    train(small_training(), [block], tmp_path / "a", classes=CLASSES, seed=0, resume=True, overwrite=True)
+
+
+@pytest.mark.parametrize("below", ["", "m"])
+def test_a_file_in_place_of_the_folder_is_found_before_the_training(tmp_path, block, below, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr(training_module, "read_parts", lambda *_: pytest.fail("the training has begun"))
+    with pytest.raises(NotADirectoryError, match=r"file: is a file; wanted a folder for the model"):
+        run(tmp_path / "file" / below, block)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"merge": {"actin": "tric"}}, "merge: unknown class 'actin'; wanted one of background, membrane"),
+        ({"merge": {"tric": "actin"}}, "merge: unknown class 'actin'; wanted one of background, membrane"),
+        (
+            {
+                "network": {"levels": 5, "base_width": 2},
+                "sampling": {"patch_size_px": 16, "batch_size": 1},
+            },
+            "sampling.batch_size: 1 for 1 process.* 1 px wide at the deepest level; wanted at least",
+        ),
+        ({"seed": -1}, "seed -1; wanted a whole number from 0"),
+        ({"seed": 1 << 70}, "seed 1180591620717411303424; wanted a whole number from 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(tmp_path, block, changes, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / "a", block, **changes)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\tsynthetic\t0\t", "\tunreal\t0\t", "domain 'unreal'; wanted one of synthetic, real"),
+        (
+            "\tsynthetic\t12\t",
+            "\tsynthetic\t13\t",
+            "z_start, slices, .* 13, 12, .*wanted a part from slice 12",
+        ),
+        (
+            "\t12\t48\t48\t",
+            "\t12\t-48\t48\t",
+            "z_start, slices, .* 0, 12, -48, 48; wanted a part from slice 0",
+        ),
+        ("\t12\t48\t48\t", "\t12\t48.5\t48\t", "z_start, slices, .* 0, 12, 48.5, 48; wanted a part from"),
+    ],
+)
+def test_parts_that_do_not_fit_into_their_block_are_named(tmp_path, block, old, new, message):
+    shutil.copytree(block, tmp_path / "block")
+    table = tmp_path / "block" / "parts.tsv"
+    table.write_text(table.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=f"parts.tsv: part phantom_[12]: {message}"):
+        run(tmp_path / "a", tmp_path / "block")
+    with pytest.raises(
+        FileNotFoundError, match=r"parts.tsv: no such table; wanted a folder made by .segnet block"
+    ):
+        run(tmp_path / "a", tmp_path)
 
 
 def test_training_goes_on_from_a_network_and_classes_may_be_added(tmp_path, block, model):
@@ -229,6 +324,8 @@ def test_the_verbs_train_and_describe(tmp_path, block, capsys):
     assert main([*arguments, "-o", str(tmp_path / "m")]) == 0
     assert main(["model-info", str(tmp_path / "m")]) == 0
     assert "11 slices, 2 levels, base width 2" in capsys.readouterr().out
+    assert main([*arguments[:-1], "-1", "-o", str(tmp_path / "n")]) == 2
+    assert "segnet train: threads: Input should be greater" in capsys.readouterr().err
     config.write_text("epoch: 3\n")
     assert main([*arguments, "-o", str(tmp_path / "n")]) == 2
     assert "epoch: unknown key; wanted one of recipe, network" in capsys.readouterr().err
