@@ -241,30 +241,39 @@ def read_aln(path: Path, _pixel_size_angstrom: float = 0.0) -> tuple[AlignedImag
 
 
 def read_mdoc(path: Path, _pixel_size_angstrom: float = 0.0) -> tuple[AlignedImage, ...]:
-    """Read SerialEM's metadata: angle, tilt-axis rotation, exposure. The stack is in the order of ZValue."""
+    """Read SerialEM's metadata: angle, tilt-axis rotation, exposure. The stack is in the order of ZValue.
+
+    The axis is that of the title, ``Tilt axis angle``; without one, RotationAngle - 90: SerialEM's
+    RotationAngle is that of the x axis.
+    """
     sections: dict[int, dict[str, str]] = {}
     values: dict[str, str] = {}
+    axis = None
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         start = re.match(r"\[ZValue\s*=\s*(\d+)\]", line.strip())
-        if start:
+        title = re.match(r"\[T\s*=.*tilt\s*axis\s*angle\s*=\s*([-+.\d]+)", line.strip(), re.IGNORECASE)
+        if title:
+            axis = float(title[1])
+        elif start:
             values = sections.setdefault(int(start[1]), {})
         elif "=" in line and not line.startswith("["):
             key, _, value = line.partition("=")
             values[key.strip()] = value.strip()
     missing = [number for number, section in sections.items() if "TiltAngle" not in section]
     if not sections or missing:
-        raise ValueError(
-            f"{path}: no TiltAngle {f'in section {missing[0]}' if missing else ''}; wanted an .mdoc"
-        )
-    return tuple(_mdoc_image(index, sections[index]) for index in sorted(sections))
+        where = f"in section {missing[0]}" if missing else "and no section [ZValue = 0]"
+        raise ValueError(f"{path}: no TiltAngle {where}; wanted an .mdoc")
+    return tuple(_mdoc_image(index, sections[index], axis) for index in sorted(sections))
 
 
-def _mdoc_image(index: int, values: dict[str, str]) -> AlignedImage:
+def _mdoc_image(index: int, values: dict[str, str], tilt_axis_deg: float | None) -> AlignedImage:
     prior, dose = values.get("PriorRecordDose"), values.get("ExposureDose")
+    if tilt_axis_deg is None:
+        tilt_axis_deg = float(values.get("RotationAngle", 90)) - 90
     return AlignedImage(
         index,
         float(values["TiltAngle"]),
-        axis_matrix(float(values.get("RotationAngle", 0))),
+        axis_matrix(tilt_axis_deg),
         prior_e_per_angstrom2=None if prior is None else float(prior),
         dose_e_per_angstrom2=None if dose is None else float(dose),
     )

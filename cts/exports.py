@@ -64,7 +64,8 @@ def write_mdoc(
 ) -> None:
     """Write SerialEM's metadata of a stack (https://bio3d.colorado.edu/SerialEM/hlp/html/about_formats.htm).
 
-    The tilt axis of the stack is y: RotationAngle 0. Defocus is negative for underfocus there.
+    The tilt axis of the stack is y: angle 0 in the title, where IMOD looks for it, and RotationAngle, that of the
+    x axis, is 90. Defocus is negative for underfocus there.
     """
     lines = [
         f"PixelSpacing = {pixel_size_angstrom:g}",
@@ -75,6 +76,8 @@ def write_mdoc(
         "",
         "[T = Simulated tilt series]",
         "",
+        "[T =     Tilt axis angle = 0.0, binning = 1  spot = 1  camera = 0]",
+        "",
     ]
     for index, shot in enumerate(shots):
         lines += [
@@ -84,7 +87,7 @@ def write_mdoc(
             f"PriorRecordDose = {shot.prior_e_per_angstrom2:.6g}",
             f"PixelSpacing = {pixel_size_angstrom:g}",
             f"Defocus = {-shot.defocus_um:.6g}",
-            "RotationAngle = 0",
+            "RotationAngle = 90",
             "",
         ]
     with new_file(path, overwrite=overwrite) as partial:

@@ -134,13 +134,13 @@ MDOC = """PixelSpacing = 10
 TiltAngle = 3.02
 ExposureDose = 2.5
 PriorRecordDose = 2.5
-RotationAngle = 85.3
+RotationAngle = 175.3
 
 [ZValue = 0]
 TiltAngle = -0.01
 ExposureDose = 2.5
 PriorRecordDose = 0
-RotationAngle = 85.3
+RotationAngle = 175.3
 """
 
 
@@ -151,6 +151,11 @@ def test_serialem_mdoc(tmp_path):
     np.testing.assert_allclose(images[0].matrix, axis_matrix(85.3))
     other = read_alignment(tmp_path / "a.mrc.mdoc", None, 2, 10.0, tilt_axis_deg=0)
     np.testing.assert_array_equal(other[0].matrix, np.eye(2))
+    titled = MDOC.replace(
+        "[T = SerialEM]", "[T =     Tilt axis angle = -94.7, binning = 1  spot = 8  camera = 0]"
+    )
+    turned = read_alignment(_write(tmp_path / "b.mrc.mdoc", titled), None, 2, 10.0)
+    np.testing.assert_allclose(turned[0].matrix, axis_matrix(-94.7))  # the title, not RotationAngle
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no shared data")
