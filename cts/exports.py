@@ -1,4 +1,4 @@
-"""Tilt-series tables that other programs read: .tlt, .tsv, .mdoc and a RELION 5 tilt-series STAR."""
+"""Tilt-series tables that other programs read: .tlt, .tsv, .mdoc and RELION 5's STAR files."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def write_mdoc(
 ) -> None:
     """Write SerialEM's metadata of a stack (https://bio3d.colorado.edu/SerialEM/hlp/html/about_formats.htm).
 
-    The tilt axis of the stack is y: angle 0 in the title, where IMOD looks for it, and RotationAngle, that of the
-    x axis, is 90. Defocus is negative for underfocus there.
+    The tilt axis of the stack is y: angle 0 in the title, where IMOD looks for it, and RotationAngle, that of
+    the x axis, is 90. Defocus is negative for underfocus there.
     """
     lines = [
         f"PixelSpacing = {pixel_size_angstrom:g}",
@@ -99,12 +99,11 @@ def write_relion_star(
     tomogram_id: str,
     stack: Path,
     shots: Sequence[Shot],
-    pixel_size_angstrom: float,
     optics: OpticsConfig,
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write a tilt-series STAR as RELION 5 keeps one for each tomogram, with its optics in a block before."""
+    """Write a tilt-series STAR as RELION 5 keeps one for each tomogram: one block of the tomogram's name."""
     spread = 0.5 * number(optics.astigmatism_um)
     series = pd.DataFrame(
         {
@@ -122,9 +121,28 @@ def write_relion_star(
             "rlnPhaseShift": number(optics.phase_shift_deg),
         }
     )
+    _write_star(path, tomogram_id, series, overwrite=overwrite)
+
+
+def write_relion_tomograms(
+    path: Path,
+    tomogram_id: str,
+    series: Path,
+    shots: Sequence[Shot],
+    shape: tuple[int, int, int],
+    pixel_size_angstrom: float,
+    optics: OpticsConfig,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write what RELION 5 opens first: a block ``global`` that names the tilt-series STAR beside it.
+
+    ``shape`` (z, y, x) is that of the tomogram.
+    """
     header = pd.DataFrame(
         {
             "rlnTomoName": [tomogram_id],
+            "rlnTomoTiltSeriesStarFile": series.name,
             "rlnVoltage": optics.voltage_kv,
             "rlnSphericalAberration": optics.spherical_aberration_mm,
             "rlnAmplitudeContrast": optics.amplitude_contrast,
@@ -132,9 +150,18 @@ def write_relion_star(
             "rlnTomoTiltSeriesPixelSize": pixel_size_angstrom,
             # RELION adds hand × height to the defocus; here what is higher is less underfocused.
             "rlnTomoHand": -1.0,
+            "rlnOpticsGroupName": "opticsGroup1",
+            "rlnTomoImportFractionalDose": sum(shot.dose_e_per_angstrom2 for shot in shots) / len(shots),
+            "rlnTomoSizeX": shape[2],
+            "rlnTomoSizeY": shape[1],
+            "rlnTomoSizeZ": shape[0],
         }
     )
-    text = starfile.to_string({"global": header, tomogram_id: series})
+    _write_star(path, "global", header, overwrite=overwrite)
+
+
+def _write_star(path: Path, block: str, table: pd.DataFrame, *, overwrite: bool) -> None:
+    text = starfile.to_string({block: table})
     with new_file(path, overwrite=overwrite) as partial:
         # Without the date that starfile begins with: the same seed is to give the same bytes.
         partial.write_text(text[text.index("data_") :], encoding="utf-8")

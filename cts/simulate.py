@@ -12,7 +12,13 @@ from tqdm import tqdm
 from cts.config.imaging import SimulationConfig
 from cts.detector import count_electrons, split_electrons, transfer_noise
 from cts.dose import nominal_tilts_deg
-from cts.exports import write_mdoc, write_relion_star, write_series_table, write_tlt
+from cts.exports import (
+    write_mdoc,
+    write_relion_star,
+    write_relion_tomograms,
+    write_series_table,
+    write_tlt,
+)
 from cts.imaging import (
     Shot,
     Specimen,
@@ -54,9 +60,10 @@ def simulate_tomogram(
 ) -> None:
     """Image the specimen of a model folder and reconstruct it.
 
-    Writes tiltseries.mrc (electrons per pixel) with .tlt, .tsv, .mrc.mdoc and a RELION 5 .star beside it,
-    tomogram.mrc (protein dark, on the model's grid), manifest.json, and what ``config.output`` asks for:
-    clean.mrc, ctf.mrc, dose.mrc, tiltseries and tomogram of two halves (_even, _odd), ideal.mrc.
+    Writes tiltseries.mrc (electrons per pixel) with .tlt, .tsv, .mrc.mdoc and a RELION 5 .star beside it (and
+    tomograms.star, which names that), tomogram.mrc (protein dark, on the model's grid), manifest.json, and
+    what ``config.output`` asks for: clean.mrc, ctf.mrc, dose.mrc, tiltseries and tomogram of two halves
+    (_even, _odd), ideal.mrc.
 
     Parameters
     ----------
@@ -80,7 +87,7 @@ def simulate_tomogram(
     """
     model_path, output_dir = Path(model_dir) / "model.mrc", Path(output_dir)
     header = read_header(model_path)
-    _refuse_existing(output_dir, overwrite)
+    _refuse_existing(output_dir, model_path.parent, config, overwrite)
     config = resolve(config, generator(seed, tomogram_id, "imaging"))
     shots = plan_series(config, generator(seed, tomogram_id, "series"))
     timings = Timings()
@@ -97,7 +104,7 @@ def simulate_tomogram(
     with timings.of("write"):
         for name, stack in stacks.items():
             write_stack(output_dir / f"{name}.mrc", stack, pixel_size, overwrite=overwrite)
-        _write_tables(output_dir, tomogram_id, shots, stacks["tiltseries"], pixel_size, config, overwrite)
+        _write_tables(output_dir, tomogram_id, shots, header.shape, pixel_size, config, overwrite)
     for name in [name for name in stacks if name.startswith("tiltseries")]:
         counts = stacks.pop(name)
         with timings.of("reconstruct"):
@@ -127,11 +134,24 @@ def simulate_tomogram(
     _log.info("%s: %d images, tomogram %s at %g Å", output_dir, len(shots), header.shape, pixel_size)
 
 
-def _refuse_existing(output_dir: Path, overwrite: bool) -> None:
+def output_names(config: SimulationConfig) -> list[str]:
+    """Return the names of all files that a simulation writes."""
+    kept = [name for name in ("clean", "ctf", "dose", "ideal") if getattr(config.output, name)]
+    halves = ["_even", "_odd"] if config.output.halves else []
+    volumes = [f"{name}{half}" for name in ("tiltseries", "tomogram") for half in ("", *halves)]
+    tables = ["tiltseries.tlt", "tiltseries.tsv", "tiltseries.mrc.mdoc", "tiltseries.star", "tomograms.star"]
+    return [*(f"{name}.mrc" for name in volumes + kept), *tables, "manifest.json"]
+
+
+def _refuse_existing(output_dir: Path, model_dir: Path, config: SimulationConfig, overwrite: bool) -> None:
     """Stop before the work rather than after it."""
     if output_dir.exists() and not output_dir.is_dir():
         raise FileExistsError(f"{output_dir}: a file; wanted a folder, or a name for a new one")
-    for name in ("tiltseries.mrc", "tomogram.mrc", "manifest.json"):
+    if output_dir.resolve() == model_dir.resolve():
+        raise ValueError(
+            f"{output_dir}: the model's own folder, whose manifest.json would be lost; wanted another folder"
+        )
+    for name in output_names(config):
         if (output_dir / name).exists() and not overwrite:
             raise FileExistsError(
                 f"{output_dir / name}: exists already; pass --overwrite or choose another folder"
@@ -227,28 +247,32 @@ def _write_tables(
     output_dir: Path,
     tomogram_id: str,
     shots: Sequence[Shot],
-    stack: Floats,
+    shape: tuple[int, int, int],
     pixel_size_angstrom: float,
     config: SimulationConfig,
     overwrite: bool,
 ) -> None:
-    path, shape = output_dir / "tiltseries.mrc", (stack.shape[1], stack.shape[2])
+    """Write what other programs read; ``shape`` (z, y, x) is that of the tomogram."""
+    path = output_dir / "tiltseries.mrc"
     write_tlt(path.with_suffix(".tlt"), shots, overwrite=overwrite)
     write_series_table(path.with_suffix(".tsv"), shots, overwrite=overwrite)
     write_mdoc(
         output_dir / "tiltseries.mrc.mdoc",
         path,
         shots,
-        shape,
+        shape[1:],
         pixel_size_angstrom,
         config.optics,
         overwrite=overwrite,
     )
-    write_relion_star(
-        path.with_suffix(".star"),
+    series = path.with_suffix(".star")
+    write_relion_star(series, tomogram_id, path, shots, config.optics, overwrite=overwrite)
+    write_relion_tomograms(
+        output_dir / "tomograms.star",
         tomogram_id,
-        path,
+        series,
         shots,
+        shape,
         pixel_size_angstrom,
         config.optics,
         overwrite=overwrite,

@@ -1,10 +1,11 @@
 """Image a model: tilt series and tomogram.
 
 Reads model.mrc (potential in V) of a model folder and writes, to the folder given with -o, tiltseries.mrc
-(electrons per pixel), tiltseries.tlt, .tsv (tilt, exposure, defocus), .mrc.mdoc and .star (RELION 5),
-tomogram.mrc (protein dark, voxel for voxel on the model's grid) and manifest.json. One model can be imaged
-any number of times. Every random draw follows from the seed and the tomogram's id (default: the name of the
-output folder): the same bytes on any number of cores.
+(electrons per pixel), tiltseries.tlt, .tsv (tilt, exposure, defocus), .mrc.mdoc and .star (RELION 5, with
+tomograms.star, which names it), tomogram.mrc (protein dark, voxel for voxel on the model's grid) and
+manifest.json. One model can be imaged any number of times, each time to a folder of its own. Every random
+draw follows from the seed and the tomogram's id (default: the name of the output folder): the same bytes on
+any number of cores.
 
 CONFIG is a YAML file of imaging settings, or a whole pipeline configuration with a section `simulation`:
 

@@ -21,7 +21,7 @@ from cts.defocus import with_ctf
 from cts.imaging import Specimen, image_contrast, plan_series, view_specimen
 from cts.projection import cut_rows
 from cts.reconstruct import reconstruct_tilt_series
-from cts.simulate import simulate_tomogram
+from cts.simulate import output_names, simulate_tomogram
 from tomoio import read_manifest, read_stack, read_volume, write_volume
 from tomoio.command import run_command_line
 from tomoio.config import load_yaml, parse_config
@@ -88,7 +88,10 @@ def test_other_programs_tables_read_back(model_dir, tmp_path):
     prior = [float(row["prior_exposure_e_per_angstrom2"]) for row in rows]
     assert [image.prior_e_per_angstrom2 for image in mdoc] == pytest.approx(prior)
     assert prior == pytest.approx([80, 40, 0, 20, 60])
-    assert set(starfile.read(folder / "tiltseries.star", always_dict=True)) == {"global", "a"}
+    assert set(starfile.read(folder / "tiltseries.star", always_dict=True)) == {"a"}
+    known = starfile.read(folder / "tomograms.star", always_dict=True)["global"].iloc[0]
+    assert (known.rlnTomoName, known.rlnTomoTiltSeriesStarFile) == ("a", "tiltseries.star")
+    assert (known.rlnTomoSizeX, known.rlnTomoSizeY, known.rlnTomoSizeZ) == SHAPE[::-1]
     assert with_ctf(images, folder / "tiltseries.tsv", 5)[3].ctf.defocus_um == pytest.approx(5)
 
 
@@ -377,6 +380,19 @@ def test_missing_model_and_existing_results_are_refused(model_dir, tmp_path, cap
     command[1] = str(tmp_path / "nowhere")
     assert run_command_line("cts", "", "cts", ("simulate",), command) == 2
     assert "model.mrc: no such file" in capsys.readouterr().err
+
+
+def test_nothing_is_made_where_any_result_exists_or_the_model_lies(model_dir, tmp_path):
+    halves = {"output": {"halves": True, "ideal": True}, "tilt": {"step_deg": 40}}
+    written = {path.name for path in _simulate(model_dir, tmp_path / "all", halves).iterdir()}
+    assert written == set(output_names(parse_config(halves, SimulationConfig, "test")))
+    (tmp_path / "partly").mkdir()
+    (tmp_path / "partly" / "tomogram_odd.mrc").touch()
+    with pytest.raises(FileExistsError, match=r"tomogram_odd\.mrc: exists already"):
+        _simulate(model_dir, tmp_path / "partly", halves)
+    assert len(list((tmp_path / "partly").iterdir())) == 1
+    with pytest.raises(ValueError, match="the model's own folder"):
+        _simulate(model_dir, model_dir)
 
 
 def test_a_model_that_holds_no_number_is_refused(tmp_path, capsys):
