@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 _EXAMPLE_BATCH = 2  # an example of one would be taken for "always one"
 _EXAMPLE_CELLS = (3, 4)
 _OPSET = 20
+_TALKATIVE = ("onnxscript", "onnx_ir", "torch.onnx")  # about their own passes, at level INFO
 
 
 class _Probabilities(nn.Module):
@@ -61,6 +62,8 @@ def export_onnx(model_dir: Path | str, output: Path | str, *, overwrite: bool = 
         multiple * torch.export.Dim("rows"),
         multiple * torch.export.Dim("columns"),
     )
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with new_file(output, overwrite=overwrite) as partial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about its own internals

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from segnet.config.training import NetworkConfig
 from segnet.unet import UNet
-from tomoio import ClassTable, LabelClass, new_file
+from tomoio import BACKGROUND, ClassTable, LabelClass, new_file
 from tomoio.config import Strict, parse_config
 
 FORMAT_VERSION = 1
@@ -57,6 +57,24 @@ class ModelCard(Strict):
     versions: dict[str, str | None] = Field(description="Versions of the packages")
     licence: str = Field(description="Licence of the network")
 
+    @field_validator("classes")
+    @classmethod
+    def _one_channel_each(cls, value: tuple[CardClass, ...]) -> tuple[CardClass, ...]:
+        labels, names = [entry.label for entry in value], [entry.name for entry in value]
+        if labels[0] != BACKGROUND or labels != sorted(set(labels)) or len(set(names)) < len(names):
+            raise ValueError(
+                f"labels {labels} of {', '.join(names)}; wanted rising labels from {BACKGROUND} on and each "
+                "name once"
+            )
+        return value
+
+    @field_validator("pixel_sizes_angstrom")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1]:
+            raise ValueError("wanted two sizes above 0, the smaller one first")
+        return value
+
     @property
     def class_table(self) -> ClassTable:
         """The classes as a table."""
@@ -93,7 +111,7 @@ def read_card(folder: Path | str) -> ModelCard:
         raise FileNotFoundError(f"{path}: no such file; wanted a model folder of `segnet train`")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a model card ({error})") from error
     return parse_config(values, ModelCard, str(path))
 
@@ -106,12 +124,17 @@ def load_model(folder: Path | str) -> LoadedModel:
     FileNotFoundError
         If the card or the weights are missing.
     ValueError
-        If the card is broken, or the weights do not fit to it.
+        If the card is broken, or the weights do not fit to it or are not finite.
     """
     card = read_card(folder)
     network = UNet(card.network, len(card.classes))
     weights = load_tensors(Path(folder) / WEIGHTS)
     check_weights(Path(folder) / WEIGHTS, network, weights)
+    for name, tensor in weights.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(
+                f"{Path(folder) / WEIGHTS}: {name} holds values that are not finite; wanted numbers"
+            )
     network.load_state_dict(weights)
     return LoadedModel(network.eval(), card)
 
@@ -123,6 +146,9 @@ def check_weights(path: Path, network: torch.nn.Module, weights: Mapping[str, to
     for name in [*wanted, *found]:
         if wanted.get(name) != found.get(name):
             raise ValueError(f"{path}: {name} is {found.get(name)}; wanted {wanted.get(name)}")
+    for name, tensor in network.state_dict().items():
+        if weights[name].is_floating_point() != tensor.is_floating_point():
+            raise ValueError(f"{path}: {name} is of type {weights[name].dtype}; wanted {tensor.dtype}")
 
 
 def save_tensors(

@@ -52,10 +52,14 @@ def remap_file(
     classes: ClassTable,
     output: Path | str,
     *,
+    pixel_size_angstrom: float | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a label volume with other labels; see `label_lookup` for the mapping and errors."""
-    volume = read_labels(labels, classes)
+    """Write a label volume with other labels; see `label_lookup` for the mapping and errors.
+
+    ``pixel_size_angstrom`` overrides the header.
+    """
+    volume = read_labels(labels, classes, pixel_size_angstrom=pixel_size_angstrom)
     write_labels(
         output,
         label_lookup(mapping, classes)[volume.data],

@@ -17,7 +17,7 @@ from segnet.metrics import (
     object_score,
     surface_dice,
 )
-from tomoio import IGNORE, ClassTable, read_labels
+from tomoio import IGNORE, ClassTable, Volume, read_labels
 from tomoio.tables import write_table
 
 SCORE_COLUMNS = (
@@ -37,6 +37,7 @@ SCORE_COLUMNS = (
     "predicted_voxels",
 )
 _THIN_ROLES = ("membrane", "filament")
+_SAME_VOXELS = 0.01  # relative; programs round what they write into a header
 
 
 def score_files(
@@ -51,6 +52,7 @@ def score_files(
     domain: str = "",
     tomogram_id: str = "",
     merge: dict[str, str] | None = None,
+    pixel_size_angstrom: float | None = None,
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Compare two label files and return one row a class, with the columns `SCORE_COLUMNS`.
@@ -72,20 +74,23 @@ def score_files(
         Stand in the rows.
     merge
         Class to class, applied to both volumes before anything is counted.
+    pixel_size_angstrom
+        Overrides the headers.
     overwrite
         Replace existing tables.
 
     Raises
     ------
+    FileExistsError
+        If a table exists and ``overwrite`` is not set: before anything is counted or written.
     ValueError
-        If the shapes differ or a label is not in the table.
+        If the shapes or voxel sizes differ, a label is not in the table, or both tables have one name.
     """
-    found, true = (read_labels(path, classes, pixel_size_angstrom=None) for path in (prediction, truth))
-    if found.data.shape != true.data.shape:
-        raise ValueError(
-            f"{prediction}: shape {found.data.shape} (z, y, x), but {truth} has "
-            f"{true.data.shape}; wanted one grid"
-        )
+    _check_tables(output, confusion, overwrite)
+    found, true = (
+        read_labels(path, classes, pixel_size_angstrom=pixel_size_angstrom) for path in (prediction, truth)
+    )
+    _check_grids(prediction, found, truth, true)
     rows, matrix = score(found.data, true.data, true.pixel_size_angstrom, classes, config, merge)
     named = {"round": round_name, "domain": domain, "tomogram_id": tomogram_id}
     rows = [named | row for row in rows]
@@ -99,6 +104,29 @@ def score_files(
         ]
         write_table(confusion, ["truth", *names], lines, overwrite=overwrite)
     return rows
+
+
+def _check_tables(output: Path | str | None, confusion: Path | str | None, overwrite: bool) -> None:
+    tables = [Path(path) for path in (output, confusion) if path is not None]
+    if len({path.resolve() for path in tables}) < len(tables):
+        raise ValueError(f"{output}: asked for both tables; wanted two names")
+    for path in tables:
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path}: exists already; pass --overwrite or choose another name")
+
+
+def _check_grids(prediction: Path | str, found: Volume, truth: Path | str, true: Volume) -> None:
+    if found.data.shape != true.data.shape:
+        raise ValueError(
+            f"{prediction}: shape {found.data.shape} (z, y, x), but {truth} has "
+            f"{true.data.shape}; wanted one grid"
+        )
+    sizes = found.pixel_size_angstrom, true.pixel_size_angstrom
+    if abs(sizes[0] - sizes[1]) > _SAME_VOXELS * sizes[1]:
+        raise ValueError(
+            f"{prediction}: voxel size {sizes[0]:g} Å, but {truth} has {sizes[1]:g} Å; wanted one grid, or "
+            "the true size with --pixel-size-angstrom"
+        )
 
 
 def score(

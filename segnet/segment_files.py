@@ -23,7 +23,7 @@ from segnet.devices import cpu_threads, pick_device
 from segnet.infer import Predictor
 from segnet.islands import remove_small_islands
 from segnet.model_folder import WEIGHTS, LoadedModel, ModelCard, load_model, read_card
-from segnet.normalisation import read_normalisation
+from segnet.normalisation import read_normalisation, sidecar_path
 from segnet.progress import progress_bar
 from segnet.segmentation import (
     SegmentedSlices,
@@ -60,7 +60,8 @@ class Job:
     @property
     def stem(self) -> str:
         """What the names of the results start with: ``name``, or the file name without suffix."""
-        return self.name or self.tomogram.name.removesuffix(".gz").removesuffix(".bz2").rpartition(".")[0]
+        plain = Path(self.tomogram.name.removesuffix(".gz").removesuffix(".bz2"))
+        return self.name or plain.stem
 
     @property
     def labels(self) -> Path:
@@ -79,7 +80,17 @@ class Job:
 
     def probability(self, class_name: str) -> Path:
         """The probability map of a class."""
-        return self.output_dir / f"{self.stem}_probability_{class_name}.mrc"
+        return self.output_dir / f"{self.stem}_probability_{class_name.replace('/', '_')}.mrc"
+
+    def mapped(self, card: ModelCard) -> list[str]:
+        """The classes whose probability is written."""
+        wanted = self.config.probabilities
+        return [name for name in card.class_table.names if name in wanted or "all" in wanted]
+
+    def volumes(self, card: ModelCard) -> list[Path]:
+        """All volumes that are written."""
+        maps = [self.probability(name) for name in self.mapped(card)]
+        return [self.labels, *maps, *([self.uncertainty] if self.config.uncertainty else [])]
 
     def settings(self) -> dict[str, Any]:
         """What the result depends on, besides the files."""
@@ -89,11 +100,12 @@ class Job:
 
     def inputs(self) -> list[Path]:
         """The files that the result depends on."""
-        return [self.tomogram, self.model_dir / WEIGHTS]
+        carried = sidecar_path(self.tomogram)
+        return [self.tomogram, self.model_dir / WEIGHTS, *([carried] if carried.is_file() else [])]
 
-    def is_done(self) -> bool:
-        """True where the result of the same network, tomogram and settings is there."""
-        if not (self.manifest.is_file() and self.labels.is_file()):
+    def is_done(self, card: ModelCard) -> bool:
+        """True where the whole result of the same network, tomogram and settings is there."""
+        if not all(path.is_file() for path in (self.manifest, *self.volumes(card))):
             return False
         manifest = read_manifest(self.manifest)
         sums = [entry["sha256"] for entry in manifest.get("inputs", [])]
@@ -141,7 +153,8 @@ def segment_tomograms(
     Raises
     ------
     FileExistsError
-        If there is a result of another network or other settings, and ``overwrite`` is not set.
+        If there is a result of another network or other settings, whole or in part, and ``overwrite`` is not
+        set.
     FileNotFoundError, ValueError
         If a file is missing or unreadable. All are checked before the first is segmented.
     """
@@ -149,13 +162,14 @@ def segment_tomograms(
         Job(Path(tomogram), Path(model_dir), Path(output_dir), config, pixel_size_angstrom, name)
         for tomogram, name in zip(tomograms, names or [""] * len(tomograms), strict=True)
     ]
-    _check_jobs(jobs, read_card(model_dir))
-    waiting = [job for job in jobs if not job.is_done()]
-    for job in waiting:
-        if job.labels.exists() and not overwrite:
+    card = read_card(model_dir)
+    _check_jobs(jobs, card)
+    waiting = [job for job in jobs if not job.is_done(card)]
+    for path in (path for job in waiting for path in job.volumes(card)):
+        if path.exists() and not overwrite:
             raise FileExistsError(
-                f"{job.labels}: exists already, from another network or other settings; pass --overwrite or "
-                "choose another folder"
+                f"{path}: exists already, from another network or other settings or not with all that "
+                "was asked for; pass --overwrite or choose another folder"
             )
     if len(waiting) < len(jobs):
         log.info("%d of %d tomograms are segmented already", len(jobs) - len(waiting), len(jobs))
@@ -172,7 +186,13 @@ def _check_jobs(jobs: Sequence[Job], card: ModelCard) -> None:
     for name in jobs[0].config.probabilities:
         if name != "all":
             card.class_table.label_of(name)
+    written = {path.resolve() for job in jobs for path in job.volumes(card)}
     for job in jobs:
+        if job.tomogram.resolve() in written:
+            raise ValueError(
+                f"{job.tomogram}: would be replaced by the labels or maps of a tomogram; wanted another "
+                "folder for the results, or tomograms only"
+            )
         read_header(job.tomogram, pixel_size_angstrom=job.pixel_size_angstrom)
 
 
@@ -225,6 +245,7 @@ def _run_job(job: Job, model: LoadedModel, predictor: Predictor) -> None:
             if job.config.min_island_voxels:
                 removed = remove_small_islands(outputs.labels, job.config.min_island_voxels)
             counts = _voxels_by_class(outputs.labels, model.card)
+            job.manifest.unlink(missing_ok=True)  # of what is replaced now
     voxels = sum(counts.values())
     warn_of_empty_result(str(job.tomogram), voxels - counts[model.card.classes[0].name], voxels)
     write_manifest(
@@ -265,10 +286,9 @@ class Outputs:
             return files.enter_context(volume)
 
         names = card.class_table.names
-        wanted = names if "all" in job.config.probabilities else job.config.probabilities
         self.labels = create(job.labels, np.int16)
         self._probabilities = {
-            names.index(name): create(job.probability(name), np.float16) for name in wanted
+            names.index(name): create(job.probability(name), np.float16) for name in job.mapped(card)
         }
         self._uncertainty = create(job.uncertainty, np.float16) if job.config.uncertainty else None
         self.need_probabilities = bool(self._probabilities) or self._uncertainty is not None

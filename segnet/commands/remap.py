@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--map", nargs="+", required=True, metavar="OLD=NEW", help="class names, numbers, or ignore"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="label volume to write")
+    parser.add_argument("--pixel-size-angstrom", type=float, help="overrides the header, Å")
     parser.add_argument("--classes", type=Path, default=Path("config/classes.tsv"), help="class table (TSV)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
@@ -36,5 +37,6 @@ def run(arguments: argparse.Namespace) -> None:
         mapping,
         read_class_table(arguments.classes),
         arguments.output,
+        pixel_size_angstrom=arguments.pixel_size_angstrom,
         overwrite=arguments.overwrite,
     )

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", type=Path, help="YAML file with scoring settings, or a config.yaml")
     parser.add_argument("--merge", nargs="+", default=[], metavar="OLD=NEW", help="classes counted as one")
+    parser.add_argument("--pixel-size-angstrom", type=float, help="overrides the headers, Å")
     parser.add_argument("--round", default="", help="stands in the table")
     parser.add_argument("--domain", default="", help="stands in the table")
     parser.add_argument("--tomogram-id", default="", help="stands in the table")
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
         round_name=arguments.round,
         domain=arguments.domain,
         tomogram_id=arguments.tomogram_id,
-        merge=dict(item.split("=", 1) for item in arguments.merge if _is_pair(item)),
+        merge=_merged(arguments.merge),
+        pixel_size_angstrom=arguments.pixel_size_angstrom,
         overwrite=arguments.overwrite,
     )
     columns = SCORE_COLUMNS[3:]
@@ -57,10 +59,18 @@ def run(arguments: argparse.Namespace) -> None:
         print("  ".join(f"{_text(row[name]):>{max(12, len(name))}}" for name in columns))
 
 
-def _is_pair(item: str) -> bool:
-    if item.count("=") != 1:
-        raise ValueError(f"--merge {item}: wanted OLD=NEW, as in cofilactin=actin")
-    return True
+def _merged(items: list[str]) -> dict[str, str]:
+    merge: dict[str, str] = {}
+    for item in items:
+        old, separator, new = item.partition("=")
+        if not (old and separator and new):
+            raise ValueError(f"--merge {item}: wanted OLD=NEW, as in cofilactin=actin")
+        if old in merge:
+            raise ValueError(
+                f"--merge {item}: {old} goes to {merge[old]} already; wanted one new class for each"
+            )
+        merge[old] = new
+    return merge
 
 
 def _text(value: object) -> str:

@@ -78,3 +78,26 @@ def test_the_verb_prints_the_table(tmp_path, capsys):
     assert printed[3].split()[:2] == ["ribosome", "1.000"]
     assert main(["score", path, path, "--classes", str(table), "--merge", "tric"]) == 2
     assert "wanted OLD=NEW" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_files_is_said_before_a_table_is_written(tmp_path, capsys):
+    labels = phantom(1)[1]
+    write_labels(tmp_path / "a.mrc", labels, 13)
+    write_labels(tmp_path / "b.mrc", labels, 10)
+    rows = "".join(f"{c.label}\t{c.name}\t{c.colour}\t{c.role}\n" for c in CLASSES)
+    (tmp_path / "classes.tsv").write_text("label\tname\tcolour\trole\n" + rows)
+    (tmp_path / "there.tsv").write_text("mine")
+
+    def refused(prediction: str, *options: str) -> str:
+        arguments = ["score", str(tmp_path / prediction), str(tmp_path / "a.mrc"), *options]
+        assert main([*arguments, "--classes", str(tmp_path / "classes.tsv")]) == 2
+        return capsys.readouterr().err
+
+    out, there = str(tmp_path / "out.tsv"), str(tmp_path / "there.tsv")
+    assert "b.mrc: voxel size 10 Å" in refused("b.mrc", "-o", out)
+    assert "there.tsv: exists already" in refused("a.mrc", "-o", out, "--confusion", there)
+    assert "out.tsv: asked for both tables" in refused("a.mrc", "-o", out, "--confusion", out)
+    assert "tric goes to ribosome already" in refused("a.mrc", "--merge", "tric=ribosome", "tric=membrane")
+    assert not (tmp_path / "out.tsv").exists()
+    same = ["score", str(tmp_path / "b.mrc"), str(tmp_path / "a.mrc"), "--pixel-size-angstrom", "13"]
+    assert main([*same, "--classes", str(tmp_path / "classes.tsv"), "-o", out]) == 0

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from scipy import ndimage
 
 import segnet
@@ -233,6 +237,103 @@ def test_an_unknown_device_is_a_wrong_setting(tmp_path, model, capsys, device):
     arguments = ["segment", str(model), str(tmp_path / "a.mrc"), "-o", str(tmp_path / "out")]
     assert main([*arguments, "--device", device]) == 2
     assert "device: String should match pattern" in capsys.readouterr().err
+
+
+def tampered(model: Path, folder: Path, key: str, value: object) -> Path:
+    """Return a copy of a model folder whose card says something else."""
+    shutil.copytree(model, folder)
+    card = json.loads((folder / "model.json").read_text())
+    card[key] = value
+    (folder / "model.json").write_text(json.dumps(card))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("pixel_sizes_angstrom", lambda _: [0, 0], "pixel_sizes_angstrom: wanted two sizes above 0"),
+        ("pixel_sizes_angstrom", lambda _: [14, 12], "pixel_sizes_angstrom: wanted two sizes above 0"),
+        ("classes", lambda rows: [rows[0], *rows[:-1]], r"classes: labels \[0, 0, 1, 5\] of background"),
+        ("classes", lambda rows: [rows[0] | {"label": 9}, *rows[1:]], r"classes: labels \[9, 1, 5, 6\]"),
+        (
+            "classes",
+            lambda rows: [*rows[:3], rows[3] | {"name": "ribosome"}],
+            "classes: .*wanted rising labels .* name once",
+        ),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(tmp_path, model, key, change, message):
+    card = json.loads((model / "model.json").read_text())
+    folder = tampered(model, tmp_path / "m", key, change(card[key]))
+    with pytest.raises(ValueError, match=f"model.json: {message}"):
+        load_model(folder)
+
+
+def test_a_card_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "model.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(ValueError, match=r"model.json: not a model card"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t * float("nan"), "classify.bias holds values that are not finite"),
+        (lambda t: t.to(torch.int32), "classify.bias is of type torch.int32; wanted torch.float32"),
+        (lambda t: t[:-1], r"classify.bias is \(3,\); wanted \(4,\)"),
+    ],
+)
+def test_weights_that_cannot_be_right_are_refused(tmp_path, model, change, message):
+    shutil.copytree(model, tmp_path / "m")
+    weights = load_file(tmp_path / "m" / "weights.safetensors")
+    weights["classify.bias"] = change(weights["classify.bias"])
+    save_file(weights, tmp_path / "m" / "weights.safetensors")
+    with pytest.raises(ValueError, match=f"weights.safetensors: {message}"):
+        load_model(tmp_path / "m")
+
+
+def test_no_file_is_replaced_unasked_and_a_lost_map_is_made_again(tmp_path, model):
+    write_volume(tmp_path / "a.mrc", phantom(4)[0], 13.0)
+    config = EXACT.model_copy(update={"probabilities": ("ribosome",), "uncertainty": True})
+    theirs = tmp_path / "out" / "a_uncertainty.mrc"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"a_uncertainty.mrc: exists already"):
+        segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "out", config)
+    assert theirs.read_text() == "mine"
+    theirs.unlink()
+    segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "out", config)
+    (tmp_path / "out" / "a_probability_ribosome.mrc").unlink()
+    segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "out", config, overwrite=True)
+    assert read_volume(tmp_path / "out" / "a_probability_ribosome.mrc").data.max() > 0.5
+
+
+def test_a_tomogram_is_never_replaced_by_results(tmp_path, model):
+    for name in ("a.mrc", "a_labels.mrc"):
+        write_volume(tmp_path / name, phantom(4)[0], 13.0)
+    both = [tmp_path / "a.mrc", tmp_path / "a_labels.mrc"]
+    with pytest.raises(ValueError, match=r"a_labels.mrc: would be replaced by the labels"):
+        segment_tomograms(model, both, tmp_path, EXACT, overwrite=True)
+
+
+def test_a_tomogram_without_suffix_gives_its_name_to_the_labels(tmp_path, model):
+    write_volume(tmp_path / "position_7", phantom(4)[0], 13.0)
+    done = segment_tomograms(model, [tmp_path / "position_7"], tmp_path / "out", EXACT)
+    assert [path.name for path in done] == ["position_7_labels.mrc"]
+
+
+def test_another_normalisation_beside_a_crop_is_another_result(tmp_path, model):
+    write_volume(tmp_path / "a.mrc", phantom(4)[0], 13.0)
+    segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "out", EXACT)
+    write_normalisation(tmp_path / "a.mrc", Normalisation(method="zscore", centre=90, spread=12))
+    with pytest.raises(FileExistsError, match=r"a_labels.mrc: exists already, from another network or other"):
+        segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "out", EXACT)
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path, model):
+    write_volume(tmp_path / "a.mrc", phantom(4)[0], 13.0)
+    with pytest.raises(NotADirectoryError, match=r"a.mrc: is a file or below one; wanted a folder"):
+        segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "a.mrc", EXACT)
 
 
 def peak_memory(command: list[str]) -> int:
