@@ -126,7 +126,7 @@ def load_yaml(path: Path | str, model: type[Model], *, section: str | None = Non
         raise FileNotFoundError(f"{path}: no such configuration file")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     name = str(path)
     if section is not None and isinstance(values, dict) and isinstance(values.get(section), dict):

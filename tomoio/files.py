@@ -21,12 +21,17 @@ def new_file(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     ------
     FileExistsError
         If ``path`` exists and ``overwrite`` is not set.
+    NotADirectoryError
+        If there is a file where a folder would have to be.
     """
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: exists already; pass --overwrite or choose another name")
     made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"{path.parent}: is a file or below one; wanted a folder") from error
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         yield partial
