@@ -108,6 +108,8 @@ def read_alignment(
         with naming(transforms):
             images = _with_transforms(images, transforms, pixel_size_angstrom)
     if tilt_axis_deg is not None:
+        if not math.isfinite(tilt_axis_deg):
+            raise ValueError(f"tilt axis {tilt_axis_deg}; wanted degrees from y")
         matrix = axis_matrix(tilt_axis_deg)
         images = tuple(replace(image, matrix=matrix) for image in images)
     unknown = [image.index for image in images if not 0 <= image.index < n_images]
@@ -117,13 +119,24 @@ def read_alignment(
         raise ValueError(
             f"{angles}: an image that is given twice; wanted each image of the stack once at most"
         )
-    if not np.isfinite([image.tilt_deg for image in images]).all():
-        raise ValueError(f"{angles}: a tilt angle that is not a number; wanted degrees")
+    for image in images:
+        _check_image(image, angles, transforms or angles)
     if len(images) != n_images and angles.suffix not in {".aln", ".star"}:
         raise ValueError(
             f"{angles}: {len(images)} tilt angles; wanted {n_images}, one for each image of the stack"
         )
     return images
+
+
+def _check_image(image: AlignedImage, angles: Path, alignment: Path) -> None:
+    if not abs(image.tilt_deg) <= 90:
+        raise ValueError(
+            f"{angles}: tilt angle {image.tilt_deg:g} of image {image.index}; wanted -90 to 90 degrees"
+        )
+    if not np.isfinite([*image.matrix.ravel(), *image.shift_px]).all():
+        raise ValueError(
+            f"{alignment}: rotation or shift of image {image.index} is not finite; wanted numbers"
+        )
 
 
 @contextmanager
@@ -178,7 +191,7 @@ def read_numbers(path: Path, columns: int | None = None) -> Doubles:
         if len(row) < wanted:
             raise ValueError(f"{path}: {len(row)} numbers in row {number}; wanted {wanted}")
     if not rows:
-        raise ValueError(f"{path}: no rows of numbers")
+        raise ValueError(f"{path}: no rows of numbers; wanted some")
     values = np.array([row[:wanted] for row in rows])
     if not np.isfinite(values).all():
         raise ValueError(f"{path}: {values[~np.isfinite(values)][0]}; wanted rows of finite numbers")
@@ -187,10 +200,7 @@ def read_numbers(path: Path, columns: int | None = None) -> Doubles:
 
 def read_tlt(path: Path) -> Doubles:
     """Read tilt angles, degrees, one a line (IMOD's .tlt and .rawtlt)."""
-    angles = read_numbers(path, 1)[:, 0]
-    if np.abs(angles).max() > 90:
-        raise ValueError(f"{path}: tilt angle {angles[np.abs(angles).argmax()]:g}; wanted -90 to 90 degrees")
-    return angles
+    return read_numbers(path, 1)[:, 0]
 
 
 def _read_tlt_images(path: Path, _pixel_size_angstrom: float) -> tuple[AlignedImage, ...]:
@@ -201,10 +211,12 @@ def read_xf(path: Path) -> tuple[Doubles, Doubles]:
     """Read IMOD transforms: matrices (image, 2, 2) and shifts (image, 2), raw to aligned, in pixels."""
     rows = read_numbers(path, 6)
     matrices = rows[:, :4].reshape(-1, 2, 2)
-    flat = np.flatnonzero(np.abs(np.linalg.det(matrices)) < 1e-6)
-    if flat.size:
+    areas = np.abs(np.linalg.det(matrices))
+    wrong = np.flatnonzero((areas < 0.25) | (areas > 4))
+    if wrong.size:
         raise ValueError(
-            f"{path}: transform {flat[0] + 1} maps the image to a line; wanted A11 A12 A21 A22 DX DY"
+            f"{path}: transform {wrong[0] + 1} makes areas {areas[wrong[0]]:.3g} times as large; wanted "
+            "A11 A12 A21 A22 DX DY at the images' own scale"
         )
     return matrices, rows[:, 4:]
 

@@ -25,18 +25,29 @@ def with_ctf(images: tuple[AlignedImage, ...], path: Path, n_images: int) -> tup
     with naming(path):
         images = _with_estimates(images, path, n_images)
     for image in images:
-        if image.ctf is not None and not math.isfinite(image.ctf.defocus_um):
-            raise ValueError(
-                f"{path}: defocus {image.ctf.defocus_um} of image {image.index}; wanted a number"
-            )
+        if image.ctf is not None:
+            _check_estimate(image.ctf, f"{path}: image {image.index}")
     return images
+
+
+def _check_estimate(ctf: CtfEstimate, where: str) -> None:
+    if ctf.defocus_um < 0:
+        raise ValueError(f"{where}: negative defocus {ctf.defocus_um:g} µm: {UNDERFOCUS_SENTENCE}")
+    if not ctf.defocus_um <= 20:
+        raise ValueError(f"{where}: defocus {ctf.defocus_um:g} µm; wanted 0 to 20")
+    if not all(map(math.isfinite, (ctf.astigmatism_um, ctf.astigmatism_angle_deg, ctf.phase_shift_deg))):
+        raise ValueError(f"{where}: astigmatism or phase shift is not finite; wanted numbers")
 
 
 def _with_estimates(images: tuple[AlignedImage, ...], path: Path, n_images: int) -> tuple[AlignedImage, ...]:
     if path.suffix == ".star":
         by_index = {image.index: image for image in read_relion_star(path, 1.0)}
-        if set(by_index) < {image.index for image in images}:
-            raise ValueError(f"{path}: {len(by_index)} images; wanted each of {len(images)}")
+        missing = {image.index for image in images} - set(by_index)
+        if missing:
+            raise ValueError(
+                f"{path}: {len(by_index)} images, image {min(missing)} (from 0) not among them; "
+                f"wanted each of {len(images)}"
+            )
         return tuple(
             replace(
                 image,
@@ -64,8 +75,6 @@ def _with_table(images: tuple[AlignedImage, ...], path: Path, n_images: int) -> 
     for image in images:
         row = rows[image.index]
         ctf = CtfEstimate(**{name: float(row[name]) for name in names if name in row})
-        if ctf.defocus_um < 0:
-            raise ValueError(f"{path}: negative defocus {ctf.defocus_um:g}: {UNDERFOCUS_SENTENCE}")
         prior = row.get("prior_exposure_e_per_angstrom2", row.get("prior_exposure_e_per_A2"))
         dose = row.get("dose_e_per_angstrom2")
         updated.append(

@@ -88,8 +88,9 @@ def reconstruct_tilt_series(
         If the output exists and ``overwrite`` is not set.
     """
     output = Path(output)
-    if output.exists() and not overwrite:
-        raise FileExistsError(f"{output}: exists already; pass --overwrite or choose another name")
+    manifest = output.with_suffix(".manifest.json")
+    inputs = [path for path in (stack, angles, transforms, ctf) if path is not None]
+    _check_outputs((output, manifest), inputs, overwrite)
     start = time.perf_counter()
     series = load_tilt_series(
         stack,
@@ -103,10 +104,10 @@ def reconstruct_tilt_series(
     loaded = time.perf_counter()
     write_tomogram(output, series, config, overwrite=overwrite)
     write_manifest(
-        output.with_suffix(".manifest.json"),
+        manifest,
         verb="cts reconstruct",
         configuration=config.model_dump(),
-        inputs=[path for path in (stack, angles, transforms, ctf) if path is not None],
+        inputs=inputs,
         timings_s={"load": loaded - start, "reconstruct": time.perf_counter() - loaded},
         results={
             "images": len(series.images),
@@ -116,6 +117,15 @@ def reconstruct_tilt_series(
         overwrite=overwrite,
     )
     _log.info("%s: %d images, %g Å per voxel", output, len(series.images), series.pixel_size_angstrom)
+
+
+def _check_outputs(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: bool) -> None:
+    """Stop before the work where it would end on a file that exists, or on what it was made from."""
+    for output in outputs:
+        if output.exists() and not overwrite:
+            raise FileExistsError(f"{output}: exists already; pass --overwrite or choose another name")
+        if output.resolve() in [Path(path).resolve() for path in inputs]:
+            raise ValueError(f"{output}: an input; wanted another name for the result")
 
 
 def depth_voxels(config: StackReconstructionConfig, series: TiltSeries) -> int:
@@ -157,6 +167,13 @@ def load_tilt_series(
                 "one direction of the tilt axis"
             )
         shape = shapes[0]
+        for image in known:
+            if (abs(image.shift_px) >= shape[::-1]).any():
+                x, y = image.shift_px
+                raise ValueError(
+                    f"{transforms or angles}: image {image.index} shifted by {x:g}, {y:g} pixels; "
+                    f"wanted less than its size, {shape[1]} x {shape[0]}"
+                )
         height, width = (binned_length(n, factor) for n in shape)
         images = np.empty((len(known), height, width), np.float32)
         for image, out in zip(tqdm(known, desc="aligning", unit="image", disable=None), images, strict=True):
@@ -169,7 +186,10 @@ def load_tilt_series(
         np.negative(images, out=images)
     sign = -1.0 if config.invert_angles else 1.0
     for image, out in zip(known, images, strict=True):
-        out[:] = _corrected(out, image, sign, binned_size, config)
+        try:
+            out[:] = _corrected(out, image, sign, binned_size, config)
+        except ValueError as error:
+            raise ValueError(f"{ctf or angles}: {error}") from None
     return TiltSeries(images, sign * np.array([image.tilt_deg for image in known]), binned_size)
 
 
@@ -264,7 +284,14 @@ def half_set_correlation(
     """Reconstruct odd and even images apart; return shell frequencies (1/Å) and their Fourier correlation.
 
     Each half has every other tilt, so this says less than it would with halves of the electrons.
+
+    Raises
+    ------
+    ValueError
+        If there is one image only.
     """
+    if len(series.images) < 2:
+        raise ValueError("Fourier shell correlation of 1 image; wanted at least 2, for two halves")
     depth = depth_voxels(config, series)
     halves = [
         reconstruct(series.images[part], series.tilt_deg[part], depth, config)

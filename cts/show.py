@@ -51,7 +51,10 @@ def load(path: Path, pixel_size_angstrom: float | None = None) -> Shown:
     path = Path(path)
     kind = _kind_of(path)
     with VolumeReader(path, pixel_size_angstrom=pixel_size_angstrom, stack=kind == "tiltseries") as reader:
-        return Shown(_name_of(path), reader.read(), reader.header.pixel_size_angstrom, kind)
+        shown = Shown(_name_of(path), reader.read(), reader.header.pixel_size_angstrom, kind)
+    if not np.isfinite(shown.data.sum(dtype=np.float64)):
+        raise ValueError(f"{path}: NaN or infinite values; wanted numbers")
+    return shown
 
 
 def _name_of(path: Path) -> str:
@@ -115,7 +118,7 @@ def spectrum_ratio(first: Statistics, second: Statistics, edges_angstrom: Sequen
         for one in (first, second):
             inside = (one.frequency_per_angstrom >= 1 / low) & (one.frequency_per_angstrom < 1 / high)
             means.append(one.power_angstrom2[inside].mean() if inside.any() else np.nan)
-        ratios.append(float(means[0] / means[1]))
+        ratios.append(float(means[0] / means[1]) if means[1] else np.nan)
     return ratios
 
 

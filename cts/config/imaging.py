@@ -116,8 +116,8 @@ class DoseConfig(Strict):
     @field_validator("per_tilt_e_per_angstrom2")
     @classmethod
     def _list(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if value is not None and (not value or min(value) <= 0):
-            raise ValueError("wanted one positive dose for each image")
+        if value is not None and (not value or min(value) <= 0 or max(value) > 10000):
+            raise ValueError("wanted one positive dose for each image, at most 10000 e/Å²")
         return value
 
 

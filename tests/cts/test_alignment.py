@@ -35,7 +35,7 @@ def test_wrong_numbers_of_rows_are_refused(tmp_path):
     with pytest.raises(ValueError, match="wanted rows of numbers"):
         read_tlt(_write(tmp_path / "b.tlt", "minus three\n"))
     with pytest.raises(ValueError, match="wanted -90 to 90"):
-        read_tlt(_write(tmp_path / "c.tlt", "120\n"))
+        read_alignment(_write(tmp_path / "c.tlt", "120\n"), None, 1, 10.0)
     with pytest.raises(FileNotFoundError, match=r"d\.tlt: no such file"):
         read_alignment(tmp_path / "d.tlt", None, 3, 10.0)
 
@@ -45,7 +45,18 @@ def test_wrong_numbers_of_rows_are_refused(tmp_path):
     [
         ("a.tlt", "-3\nnan\n3\n", r"a\.tlt: nan; wanted rows of finite numbers"),
         ("a.mdoc", "[ZValue = 0]\nTiltAngle = flat\n", r"a\.mdoc: could not convert .*'flat'"),
-        ("a.mdoc", "[ZValue = 0]\nTiltAngle = nan\n", r"a\.mdoc: a tilt angle that is not a number"),
+        (
+            "a.mdoc",
+            "[ZValue = 0]\nTiltAngle = nan\n",
+            r"a\.mdoc: tilt angle nan of image 0; wanted -90 to 90",
+        ),
+        (
+            "a.mdoc",
+            "[ZValue = 0]\nTiltAngle = 200\n",
+            r"a\.mdoc: tilt angle 200 of image 0; wanted -90 to 90",
+        ),
+        ("a.mdoc", "", r"a\.mdoc: no TiltAngle and no section"),
+        ("a.aln", "1 nan 1 0 0 1 1 1 0 3\n", r"a\.aln: rotation or shift of image 0"),
         ("a.aln", "-2 85 1 0 0 1 1 1 0 3\n", r"a\.aln: image -2"),
         ("a.aln", "1 85 1 0 0 1 1 1 0 3\n" * 2, r"a\.aln: an image that is given twice"),
     ],
@@ -56,8 +67,11 @@ def test_faulty_files_are_named(tmp_path, name, text, said):
 
 
 def test_transforms_that_cannot_be_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"a\.xf: transform 2 maps the image to a line"):
-        read_xf(_write(tmp_path / "a.xf", "1 0 0 1 0 0\n1 1 1 1 0 0\n"))
+    for row, area in (("1 1 1 1 0 0", "0"), ("1e4 0 0 1e4 0 0", "1e\\+08")):
+        with pytest.raises(ValueError, match=rf"a\.xf: transform 2 makes areas {area} times as large"):
+            read_xf(_write(tmp_path / "a.xf", f"1 0 0 1 0 0\n{row}\n"))
+    with pytest.raises(ValueError, match="tilt axis nan; wanted degrees"):
+        read_alignment(_write(tmp_path / "a.tlt", "0\n"), None, 1, 10.0, tilt_axis_deg=float("nan"))
 
 
 ALN = """# AreTomo Alignment / Priims bprmMn
@@ -192,10 +206,30 @@ def test_table_of_defocus_and_exposure(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [("-3", "negative defocus -3: positive = underfocus"), ("nan", "defocus nan"), ("", "could not convert")],
+    [
+        ("-3", "negative defocus -3 µm: positive = underfocus"),
+        ("nan", "defocus nan"),
+        ("50", "defocus 50 µm; wanted 0 to 20"),
+        ("", "could not convert"),
+    ],
 )
 def test_defocus_that_cannot_be_is_refused(tmp_path, value, said):
     images = read_alignment(_write(tmp_path / "a.tlt", "-3\n3\n"), None, 2, 10.0)
     table = _write(tmp_path / "ctf.tsv", f"defocus_um\tnote\n5\ta\n{value}\tb\n")
     with pytest.raises(ValueError, match=rf"ctf\.tsv: .*{said}"):
         with_ctf(images, table, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.txt", "1 -30000 -30000 0 0 0 0\n" * 2, "image 0: negative defocus -3 µm: positive = underfocus"),
+        ("a.txt", "1 3e9 3e9 0 0 0 0\n" * 2, r"image 0: defocus 300000 µm; wanted 0 to 20"),
+        ("a.star", STAR.replace("0002@", "0009@"), r"2 images, image 1 \(from 0\) not among them"),
+        ("a.star", STAR.replace(" 12.0 ", " nan "), "image 1: astigmatism or phase shift is not finite"),
+    ],
+)
+def test_estimates_that_cannot_be_are_refused_in_any_format(tmp_path, name, text, said):
+    images = read_alignment(_write(tmp_path / "a.tlt", "-3\n3\n"), None, 2, 10.0)
+    with pytest.raises(ValueError, match=said):
+        with_ctf(images, _write(tmp_path / name, text), 2)

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from cts.config.imaging import StackReconstructionConfig
 from cts.projection import cut_rows, project
 from cts.reconstruct import (
+    TiltSeries,
     fourier_shell_correlation,
     half_set_correlation,
     load_tilt_series,
@@ -195,6 +196,33 @@ def test_command_reconstructs_prints_the_correlation_and_refuses(series, capsys)
         error = capsys.readouterr().err
         assert said in error
         assert error.count("\n") == 1
+
+
+def test_inputs_are_never_replaced_and_manifests_not_without_asking(series, tmp_path):
+    _, folder = series
+    config = StackReconstructionConfig(thickness_angstrom=200)
+    stack, angles = folder / "series.mrc", folder / "series.tlt"
+    before = stack.read_bytes(), angles.read_bytes()
+    for name in (stack, angles):
+        with pytest.raises(ValueError, match="an input; wanted another name"):
+            reconstruct_tilt_series(stack, angles, config, name, overwrite=True)
+    assert (stack.read_bytes(), angles.read_bytes()) == before
+    (tmp_path / "new.manifest.json").touch()
+    with pytest.raises(FileExistsError, match=r"new\.manifest\.json: exists already"):
+        reconstruct_tilt_series(stack, angles, config, tmp_path / "new.mrc")
+    assert not (tmp_path / "new.mrc").exists()
+
+
+def test_an_image_that_is_shifted_away_and_halves_of_one_image_are_refused(series, tmp_path):
+    _, folder = series
+    config = StackReconstructionConfig(thickness_angstrom=200)
+    stack = read_stack(folder / "series.mrc").data
+    away = tmp_path / "away.xf"
+    away.write_text("1 0 0 1 1e5 0\n" * len(stack))
+    with pytest.raises(ValueError, match=r"away\.xf: image 0 shifted by 100000, 0 pixels"):
+        load_tilt_series(folder / "series.mrc", folder / "series.tlt", config, transforms=away)
+    with pytest.raises(ValueError, match="of 1 image; wanted at least 2"):
+        half_set_correlation(TiltSeries(stack[:1], np.zeros(1), 10.0), config)
 
 
 def test_images_without_numbers_and_turned_differently_are_refused(series):

@@ -57,6 +57,14 @@ def test_kinds_of_files(tmp_path):
     assert kinds == ["tiltseries", "labels", "volume"]
 
 
+def test_a_volume_with_holes_is_refused_by_name(tmp_path):
+    values = np.zeros((4, 8, 8), np.float32)
+    values[1, 2, 3] = np.nan
+    write_volume(tmp_path / "holes.mrc", values, 10.0)
+    with pytest.raises(ValueError, match=r"holes\.mrc: NaN or infinite values"):
+        load(tmp_path / "holes.mrc")
+
+
 def test_command_draws_a_picture_and_prints_moments(tmp_path, capsys):
     paths = [_volume(tmp_path / "a.mrc", 1), _volume(tmp_path / "b.mrc", 2)]
     labels = np.zeros((20, 64, 80), np.uint8)

@@ -353,6 +353,7 @@ def test_memory_stays_below_tomogram_and_series_and_half_a_gigabyte(tmp_path):
         ("tilt: {angles_deg: [0, .nan]}", "tilt.angles_deg.1: Input should be a finite number"),
         ("tilt: {step_deg: {choice: [2, two]}}", "tilt.step_deg: wanted numbers"),
         ("detector: {dqe: [[0, 0.8], [1, 0.2], [0.5, 0.5]]}", "detector.dqe: wanted pairs"),
+        ("dose: {per_tilt_e_per_angstrom2: [1, 1e30]}", "at most 10000 e/Å²"),
         ("dose: {per_tilt_e_per_angstrom2: [1, 2]}", "2 doses; wanted one for each of 41"),
     ],
 )
