@@ -13,10 +13,10 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from segnet.config.quantification import FilamentConfig
 from segnet.quantify.objects import Runs
+from segnet.quantify.smoothing import smoothed
 
 _BRICK = 48
 _GRID_POINTS_PER_RADIUS = 4.0
@@ -81,9 +81,10 @@ def filament_field(runs: Runs, config: FilamentConfig, voxel_nm: float) -> Field
         block, inner = _with_halo(counts, corner, halo)
         share = block.astype(np.float32) / full
         if lumen > 2:
-            wall = ndimage.gaussian_filter(share, _WALL_SMOOTHING * radius, mode="nearest") >= _WALL_LEVEL
+            everywhere = tuple(slice(0, n) for n in share.shape)
+            wall = smoothed(share, _WALL_SMOOTHING * radius, everywhere) >= _WALL_LEVEL
             share = (wall | _lumen(wall, int(np.ceil(lumen * _LUMEN_SLACK)))).astype(np.float32)
-        smooth = ndimage.gaussian_filter(share, sigma, mode="nearest", truncate=3.0)[inner]
+        smooth = smoothed(share, sigma, inner, truncate=3.0)
         target = tuple(slice(c, c + n) for c, n in zip(corner, smooth.shape, strict=True))
         values[target] = np.rint(smooth * FULL)
     return Field(values, factor, radius, corners)
@@ -143,47 +144,54 @@ _LINES = np.array(
 
 
 def _lumen(wall: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Return the voxels inside a tube: nearly every line through them meets wall on both sides."""
-    inside: NDArray[np.bool_] = _enclosed(
-        wall, reach, _LINES, np.sqrt((_LINES**2).sum(axis=1)), _LUMEN_DIRECTIONS
-    )
-    return inside
+    """Return the voxels inside a tube: nearly every line through them meets wall on both sides.
+
+    The end of the block, which is a face of the volume, counts as wall.
+    """
+    longest = np.floor((reach + 2) / np.sqrt((_LINES**2).sum(axis=1))).astype(np.int64)
+    hits = np.zeros(wall.shape, np.uint8)
+    ahead, back = np.empty(wall.shape, np.uint8), np.empty(wall.shape, np.uint8)
+    for (dz, dy, dx), most in zip(_LINES, longest, strict=True):
+        _steps_to_wall(wall, ahead, dz, dy, dx, reach)
+        _steps_to_wall(wall, back, -dz, -dy, -dx, reach)
+        _count_hits(hits, ahead, back, reach, most)
+    return ~wall & (hits >= _LUMEN_DIRECTIONS)
 
 
 @numba.njit(cache=True, nogil=True)
-def _enclosed(wall: Any, reach: int, lines: Any, norm: Any, wanted: int) -> Any:
-    inside = np.zeros(wall.shape, np.bool_)
+def _steps_to_wall(wall: Any, steps: Any, dz: int, dy: int, dx: int, reach: int) -> None:
+    """Write the steps from each voxel to the wall along a line; ``reach`` + 1 where it is farther."""
     nz, ny, nx = wall.shape
-    for z in range(nz):
-        for y in range(ny):
-            for x in range(nx):
-                if wall[z, y, x]:
-                    continue
-                hits = 0
-                for i in range(lines.shape[0]):
-                    if hits + lines.shape[0] - i < wanted:
-                        break
-                    ahead = _steps_to_wall(wall, z, y, x, lines[i, 0], lines[i, 1], lines[i, 2], reach)
-                    if ahead < 0:
-                        continue
-                    back = _steps_to_wall(wall, z, y, x, -lines[i, 0], -lines[i, 1], -lines[i, 2], reach)
-                    if back > 0 and (ahead + back) * norm[i] <= reach + 2:
-                        hits += 1
-                inside[z, y, x] = hits >= wanted
-    return inside
+    far = np.uint8(reach + 1)
+    for i in range(nz):
+        z = nz - 1 - i if dz > 0 else i
+        for j in range(ny):
+            y = ny - 1 - j if dy > 0 else j
+            row = steps[z, y]
+            if not (0 <= z + dz < nz and 0 <= y + dy < ny):
+                row[:] = 1
+                continue
+            next_wall, next_steps = wall[z + dz, y + dy], steps[z + dz, y + dy]
+            if dx > 0:
+                row[nx - 1] = 1
+                for x in range(nx - 2, -1, -1):
+                    row[x] = 1 if next_wall[x + 1] else min(next_steps[x + 1] + 1, far)
+            elif dx < 0:
+                row[0] = 1
+                for x in range(1, nx):
+                    row[x] = 1 if next_wall[x - 1] else min(next_steps[x - 1] + 1, far)
+            else:
+                for x in range(nx):
+                    row[x] = 1 if next_wall[x] else min(next_steps[x] + 1, far)
 
 
 @numba.njit(cache=True, nogil=True)
-def _steps_to_wall(wall: Any, z: int, y: int, x: int, dz: int, dy: int, dx: int, reach: int) -> int:
-    """Return the steps to the wall; the end of the block, which is a face of the volume, counts as wall."""
-    nz, ny, nx = wall.shape
-    for n in range(1, reach + 1):
-        z, y, x = z + dz, y + dy, x + dx
-        if z < 0 or y < 0 or x < 0 or z >= nz or y >= ny or x >= nx:
-            return n
-        if wall[z, y, x]:
-            return n
-    return -1
+def _count_hits(hits: Any, ahead: Any, back: Any, reach: int, most: int) -> None:
+    """Count a line where it meets wall on both sides, at most ``most`` steps apart."""
+    hits_flat, ahead_flat, back_flat = hits.ravel(), ahead.ravel(), back.ravel()
+    for i in range(hits_flat.size):
+        a, b = ahead_flat[i], back_flat[i]
+        hits_flat[i] += a <= reach and b <= reach and a + b <= most
 
 
 def ridge_points(field: Field, minimum: int) -> NDArray[np.int64]:

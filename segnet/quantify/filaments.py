@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numba
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 from scipy.spatial import cKDTree
 
 from segnet.config.quantification import FilamentConfig
@@ -75,7 +77,7 @@ class FilamentSet:
 
     name: str
     filaments: tuple[Filament, ...]
-    painted: NDArray[np.int32]
+    painted: NDArray[np.integer[Any]]
     factor: int
 
 
@@ -283,9 +285,40 @@ def smooth_path(points: Path, spacing: float, span: float) -> Path:
     window = min(2 * round(span / spacing / 2) + 1, count - (count + 1) % 2)
     if window < 5:
         return even
-    smooth = savgol_filter(even, window, 2, axis=0, mode="interp")
+    smooth = local_fits(even, window, 2)
     smooth[[0, -1]] = even[[0, -1]]
-    return np.asarray(smooth)
+    return smooth
+
+
+def local_fits(points: Path, window: int, order: int, derivative: int = 0) -> Path:
+    """Return a derivative of polynomials fitted around each point; at the ends, of the outermost fits.
+
+    As ``scipy.signal.savgol_filter(points, window, order, derivative, axis=0, mode="interp")``, whose
+    coefficients cost more than the filter on the short paths here: they are kept.
+
+    Parameters
+    ----------
+    points
+        (n, 3), n >= ``window``, evenly spaced by 1.
+    window
+        Odd number of points of a fit, above ``order``.
+    order, derivative
+        Of the polynomial, and which of its derivatives is wanted.
+    """
+    weights = _fit_weights(window, order, derivative)
+    half = window // 2
+    middle = np.tensordot(sliding_window_view(points, window, axis=0), weights[half], axes=(2, 0))
+    return np.concatenate([weights[:half] @ points[:window], middle, weights[half + 1 :] @ points[-window:]])
+
+
+@lru_cache(maxsize=512)
+def _fit_weights(window: int, order: int, derivative: int) -> NDArray[np.float64]:
+    """Weights (window, window): row i times the points of a window is the derivative of their fit at i."""
+    at = np.arange(window) - window // 2
+    coefficients = np.linalg.pinv(np.vander(at, order + 1, increasing=True).astype(np.float64))
+    powers = np.arange(derivative, order + 1)
+    factors = np.array([math.perm(power, derivative) for power in powers], float)
+    return np.asarray((at[:, np.newaxis] ** (powers - derivative) * factors) @ coefficients[derivative:])
 
 
 def path_curvature(points: Path, window: float) -> NDArray[np.float64]:
@@ -300,8 +333,8 @@ def path_curvature(points: Path, window: float) -> NDArray[np.float64]:
     length = min(2 * round(window / spacing / 2) + 1, len(points) - (len(points) + 1) % 2)
     if length < 5:
         length = 5
-    first = savgol_filter(points, length, 3, deriv=1, delta=spacing, axis=0, mode="interp")
-    second = savgol_filter(points, length, 2, deriv=2, delta=spacing, axis=0, mode="interp")
+    first = local_fits(points, length, 3, derivative=1) / spacing
+    second = local_fits(points, length, 2, derivative=2) / spacing**2
     cross = np.linalg.norm(np.cross(first, second), axis=1)
     return np.asarray(cross / np.linalg.norm(first, axis=1) ** 3)
 
@@ -317,8 +350,8 @@ def _is_decorated(
     return part > _DECORATED_SHARE * np.maximum(total, 1e-9)
 
 
-def _paint(paths: list[Path], field: Field) -> NDArray[np.int32]:
-    painted = np.zeros(field.values.shape, np.int32)
+def _paint(paths: list[Path], field: Field) -> NDArray[np.integer[Any]]:
+    painted = np.zeros(field.values.shape, np.uint16 if len(paths) < 2**16 else np.int32)
     for share in _PAINTED:
         for number, path in enumerate(paths, start=1):
             claim(painted, (path + 0.5) / field.factor - 0.5, share * field.radius, number)

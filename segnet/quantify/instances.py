@@ -77,6 +77,23 @@ class InstanceMap:
             _draw_slice(image, runs.row_start, runs.start, self._first, self._ids, first)
             yield image
 
+    def first_along_z(self, kind: NDArray[np.uint8], kinds: int, thin: int) -> NDArray[np.int32]:
+        """Return the first id along z at every ``thin``-th pixel, for each kind of instance by itself.
+
+        Parameters
+        ----------
+        kind
+            (count + 1,) which kind an id is of, from 1; 0 for none.
+        kinds
+            How many there are.
+        thin
+            Pixels per pixel of the result, (kinds, y, x).
+        """
+        runs = self._runs
+        flat = np.zeros((kinds, -(-self.shape[1] // thin), -(-self.shape[2] // thin)), np.int32)
+        _project(flat, runs.row_start, runs.start, self._first, self._ids, self.shape[1], kind, thin)
+        return flat
+
     def _next(self, count: int) -> NDArray[np.int64]:
         ids = np.arange(self.count + 1, self.count + count + 1)
         self.count += count
@@ -114,3 +131,19 @@ def _draw_slice(image: Any, row_start: Any, start: Any, first: Any, ids: Any, fi
         for i in range(row_start[first_row + y], row_start[first_row + y + 1]):
             for k in range(first[i + 1] - first[i]):
                 image[y, start[i] + k] = ids[first[i] + k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _project(
+    flat: Any, row_start: Any, start: Any, first: Any, ids: Any, ny: int, kind: Any, thin: int
+) -> None:
+    for row in range(row_start.size - 1):
+        y = row % ny
+        if y % thin:
+            continue
+        for i in range(row_start[row], row_start[row + 1]):
+            for k in range(first[i + 1] - first[i]):
+                x, number = start[i] + k, ids[first[i] + k]
+                own = kind[number]
+                if x % thin == 0 and own > 0 and flat[own - 1, y // thin, x // thin] == 0:
+                    flat[own - 1, y // thin, x // thin] = number

@@ -109,10 +109,29 @@ def _candidates(
     fits &= bend <= turn + slack[a] + slack[b]
     for aside, end in ((aside_a, a), (aside_b, b)):
         fits &= aside <= 2 * error + distance * np.tan(np.radians(turn / 2 + slack[end]))
-    for i in np.flatnonzero(~fits & (distance <= maximum_gap)):
+    inner = np.array([path[-1] for path in near])
+    straight = _may_be_one_line(inner[a], tips[a], tips[b], inner[b], _LINE_SCATTER * radius)
+    for i in np.flatnonzero(~fits & (distance <= maximum_gap) & straight):
         fits[i] = _on_one_line(near[a[i]], near[b[i]], _LINE_SCATTER * radius)
     cost = distance + 2 * np.maximum(aside_a, aside_b) + radius * bend / angle_deg
     return [(float(c), int(i), int(j)) for c, i, j in zip(cost[fits], a[fits], b[fits], strict=True)]
+
+
+def _may_be_one_line(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    third: NDArray[np.float64],
+    last: NDArray[np.float64],
+    scatter: float,
+) -> NDArray[np.bool_]:
+    """Say which four points, each (n, 3), can lie in order within ``scatter`` of a line; others need no fit.
+
+    The middle ones are then no farther than twice that from the chord between the outer ones.
+    """
+    chord = last - first
+    direction = chord / np.maximum(np.linalg.norm(chord, axis=1, keepdims=True), 1e-9)
+    away = np.maximum(_sideways(second - first, direction), _sideways(third - first, direction))
+    return away <= 2 * scatter + 1e-6
 
 
 def _on_one_line(before: Path, after: Path, scatter: float) -> bool:

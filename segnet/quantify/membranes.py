@@ -9,10 +9,10 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from skimage.measure import marching_cubes, mesh_surface_area
 
 from segnet.quantify.objects import Objects, Runs, RunsByObject, label_objects
+from segnet.quantify.smoothing import smoothed
 
 _BRICK = 32
 _HALO = 4
@@ -83,8 +83,8 @@ def sheet_area(
         high = np.minimum(stop_here + 1 + _HALO, shape)
         mask = np.zeros(tuple(high - low), bool)
         _fill_clipped(mask, chosen, low)
-        smooth = ndimage.gaussian_filter(mask.astype(np.float32), _SMOOTHING_VOXELS, mode="nearest")
-        inner = smooth[tuple(slice(a, b) for a, b in zip(corner - low, stop_here + 1 - low, strict=True))]
+        box = tuple(slice(int(a), int(b)) for a, b in zip(corner - low, stop_here + 1 - low, strict=True))
+        inner = smoothed(mask.astype(np.float32), _SMOOTHING_VOXELS, box)
         if min(inner.shape) >= 2 and inner.min() < _LEVEL < inner.max():
             vertices, faces, _, _ = marching_cubes(inner, _LEVEL)
             total += float(mesh_surface_area(vertices, faces))

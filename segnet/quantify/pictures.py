@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -32,7 +32,7 @@ def plot_tomogram(found: MeasuredTomogram, path: Path, *, overwrite: bool) -> No
         figsize=(_PANEL_INCHES * columns, (_PANEL_INCHES * ny / nx + 0.7) * rows), layout="constrained"
     )
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    projections = _projections(found.instances.slices(), found.instance_ids, found.instances.count, (ny, nx))
+    projections = _projections(found)
     for axis, name in zip(axes, names, strict=False):
         extent_nm = (0, nx * found.voxel_nm, ny * found.voxel_nm, 0)
         axis.imshow(false_colours(projections[name]), extent=extent_nm, interpolation="nearest")
@@ -49,28 +49,14 @@ def plot_tomogram(found: MeasuredTomogram, path: Path, *, overwrite: bool) -> No
     save_figure(figure, path, overwrite)
 
 
-def _projections(
-    slices: Iterable[NDArray[np.int32]],
-    instance_ids: Mapping[str, NDArray[np.int64]],
-    count: int,
-    shape: tuple[int, int],
-) -> dict[str, NDArray[np.int32]]:
+def _projections(found: MeasuredTomogram) -> dict[str, NDArray[np.int32]]:
     """Return, per class, the first instance along z at each pixel, thinned to at most 1,000 pixels a side."""
-    names = list(instance_ids)
-    class_of = np.zeros(count + 1, np.int16)
-    for i, name in enumerate(names, start=1):
-        class_of[instance_ids[name]] = i
-    thin = -(-max(shape) // _LARGEST_SIDE_PIXELS)
-    flat = {name: np.zeros((-(-shape[0] // thin), -(-shape[1] // thin)), np.int32) for name in names}
-    for image in slices:
-        y, x = np.nonzero(image[::thin, ::thin])
-        ids = image[::thin, ::thin][y, x]
-        for i, name in enumerate(names, start=1):
-            own = class_of[ids] == i
-            target = flat[name]
-            free = target[y[own], x[own]] == 0
-            target[y[own][free], x[own][free]] = ids[own][free]
-    return flat
+    kind = np.zeros(found.instances.count + 1, np.uint8)
+    for i, numbers in enumerate(found.instance_ids.values(), start=1):
+        kind[numbers] = i
+    thin = -(-max(found.shape[1:]) // _LARGEST_SIDE_PIXELS)
+    flat = found.instances.first_along_z(kind, len(found.instance_ids), thin)
+    return dict(zip(found.instance_ids, flat, strict=True))
 
 
 def false_colours(ids: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -87,10 +73,10 @@ def false_colours(ids: NDArray[np.int32]) -> NDArray[np.float32]:
 def _draw_paths(axis: Axes, found: MeasuredTomogram, name: str) -> None:
     if name not in found.filaments:
         return
-    for filament in found.filaments[name].filaments:
-        points = filament.points * found.voxel_nm
-        axis.plot(points[:, 2], points[:, 1], color="black", linewidth=0.7)
-        axis.plot(points[[0, -1], 2], points[[0, -1], 1], ".", color="black", markersize=2.5)
+    paths = [filament.points[:, [2, 1]] * found.voxel_nm for filament in found.filaments[name].filaments]
+    axis.add_collection(LineCollection(paths, colors="black", linewidths=0.7), autolim=False)
+    ends = np.array([path[[0, -1]] for path in paths]).reshape(-1, 2)
+    axis.plot(ends[:, 0], ends[:, 1], ".", color="black", markersize=2.5)
 
 
 def _draw_clusters(axis: Axes, found: MeasuredTomogram, name: str) -> None:

@@ -67,7 +67,8 @@ def _head(found: MeasuredTomogram, name: str) -> Row:
 
 def _xyz(points: NDArray[np.float64], voxel_nm: float) -> list[Row]:
     """Positions from the centre of the first voxel, nm."""
-    return [{"x_nm": x, "y_nm": y, "z_nm": z} for z, y, x in np.asarray(points).reshape(-1, 3) * voxel_nm]
+    positions = (np.asarray(points).reshape(-1, 3) * voxel_nm).tolist()
+    return [{"x_nm": x, "y_nm": y, "z_nm": z} for z, y, x in positions]
 
 
 def _particle_rows(found: MeasuredTomogram, name: str) -> Iterable[Row]:
@@ -110,15 +111,16 @@ def _filament_rows(found: MeasuredTomogram, name: str, sizes: NDArray[np.int64])
 def _point_rows(found: MeasuredTomogram, name: str) -> Iterable[Row]:
     for number, filament in zip(found.instance_ids[name], found.filaments[name].filaments, strict=True):
         steps = np.linalg.norm(np.diff(filament.points, axis=0), axis=1) * found.voxel_nm
-        along = np.concatenate([[0.0], np.cumsum(steps)])
+        along = np.concatenate([[0.0], np.cumsum(steps)]).tolist()
+        decorated = filament.decorated.tolist() or [""] * len(along)
         for i, position in enumerate(_xyz(filament.points, found.voxel_nm)):
             yield position | {
                 "tomogram_id": found.source.tomogram_id,
                 "class": name,
                 "instance_id": int(number),
                 "point": i + 1,
-                "along_nm": float(along[i]),
-                "decorated": bool(filament.decorated[i]) if filament.decorated.size else "",
+                "along_nm": along[i],
+                "decorated": decorated[i],
             }
 
 

@@ -50,7 +50,7 @@ def trace_field(field: Field, minimum_length: float, *, progress: bool = False) 
     Ordered points (n, 3) (z, y, x) in grid coordinates, per filament, about half a radius apart.
     """
     seeds = ridge_points(field, round(_SEED_LEVEL * FULL))
-    claimed = np.zeros(field.values.shape, np.int32)
+    claimed = np.zeros(field.values.shape, np.int8)  # 1: of a filament, -1: of a path that was dropped
     buffer = np.empty((2 * sum(field.values.shape) * 4 + 64, 3))
     directions = hemisphere(120)
     paths: list[NDArray[np.float64]] = []
@@ -59,14 +59,14 @@ def trace_field(field: Field, minimum_length: float, *, progress: bool = False) 
         while position < len(seeds):
             before = position
             position, n, new = _trace_next(
-                field.values, claimed, seeds, position, directions, field.radius, buffer, len(paths) + 1
+                field.values, claimed, seeds, position, directions, field.radius, buffer
             )
             bar.update(position - before)
             if n == 0:
                 continue
             path = buffer[:n].copy()
             keep = new >= _NEW_SHARE and _length(path) >= minimum_length
-            claim(claimed, path, _CLAIM * field.radius, len(paths) + 1 if keep else -1)
+            claim(claimed, path, _CLAIM * field.radius, 1 if keep else -1)
             if keep:
                 paths.append(path)
     return paths
@@ -223,7 +223,6 @@ def _trace_next(
     directions: Any,
     radius: float,
     buffer: Any,
-    own: int,
 ) -> Any:
     """Trace from the next free seed; return the seed after it, the points written and their new share."""
     while position < seeds.shape[0]:
@@ -266,12 +265,13 @@ def _course(path: Any, n: int, radius: float) -> Any:
 @numba.njit(cache=True, nogil=True)
 def claim(claimed: Any, path: Any, reach: float, own: int) -> None:
     """Mark the free grid points within ``reach`` of a path."""
-    r = int(np.ceil(reach))
+    nz, ny, nx = claimed.shape
     for i in range(path.shape[0]):
         cz, cy, cx = path[i]
-        for z in range(max(int(cz) - r, 0), min(int(cz) + r + 2, claimed.shape[0])):
-            for y in range(max(int(cy) - r, 0), min(int(cy) + r + 2, claimed.shape[1])):
-                for x in range(max(int(cx) - r, 0), min(int(cx) + r + 2, claimed.shape[2])):
-                    near = (z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 <= reach**2
-                    if near and claimed[z, y, x] <= 0:
+        for z in range(max(int(np.ceil(cz - reach)), 0), min(int(np.floor(cz + reach)) + 1, nz)):
+            flat = np.sqrt(reach**2 - (z - cz) ** 2)
+            for y in range(max(int(np.ceil(cy - flat)), 0), min(int(np.floor(cy + flat)) + 1, ny)):
+                half = np.sqrt(max(flat**2 - (y - cy) ** 2, 0.0))
+                for x in range(max(int(np.ceil(cx - half)), 0), min(int(np.floor(cx + half)) + 1, nx)):
+                    if claimed[z, y, x] <= 0:
                         claimed[z, y, x] = own
