@@ -64,13 +64,15 @@ def normalise_images(images: Floats, config: ReconstructionConfig) -> None:
     ValueError
         If images that should hold electron counts have a mean of zero or less.
     """
-    for image in images:
+    for index, image in enumerate(images):
         mean = image.mean(dtype=np.float64)
         if config.normalise == "deviation":
             image -= np.float32(mean)
             continue
         if mean <= 0:
-            raise ValueError(f"an image with mean {mean:g}; wanted electron counts, or normalise: deviation")
+            raise ValueError(
+                f"image {index} has the mean {mean:g}; wanted electron counts, or normalise: deviation"
+            )
         image /= np.float32(mean)
         image -= 1
     if config.normalise == "deviation":

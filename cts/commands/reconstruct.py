@@ -115,6 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if arguments.fsc:
         series = load_tilt_series(arguments.stack, arguments.angles, config, **files)
+        correlation = half_set_correlation(series, config)
         print("resolution_angstrom\tfsc")
-        for frequency, value in zip(*half_set_correlation(series, config), strict=True):
+        for frequency, value in zip(*correlation, strict=True):
             print(f"{1 / frequency:.1f}\t{value:.3f}")

@@ -190,7 +190,7 @@ def test_command_reconstructs_prints_the_correlation_and_refuses(series, capsys)
         ([], "exists already"),
         (["--overwrite", "--thickness-angstrom", "-5"], "thickness_angstrom: Input should be greater than 0"),
         (["--overwrite", "--ctf", "nowhere.txt"], "nowhere.txt: no such file; wanted defocus values"),
-        (["--overwrite", "--dose-weight"], "no exposure for the image at -60"),
+        (["--overwrite", "--dose-weight"], "series.tlt: no exposure for the image at -60"),
     ):
         assert run_command_line("cts", "", "cts", ("reconstruct",), [*command, *extra]) == 2
         error = capsys.readouterr().err
@@ -223,6 +223,54 @@ def test_an_image_that_is_shifted_away_and_halves_of_one_image_are_refused(serie
         load_tilt_series(folder / "series.mrc", folder / "series.tlt", config, transforms=away)
     with pytest.raises(ValueError, match="of 1 image; wanted at least 2"):
         half_set_correlation(TiltSeries(stack[:1], np.zeros(1), 10.0), config)
+
+
+def _turned_alignments(folder, angles):
+    """Write the alignment of a stack whose tilt axis lies at 90 degrees as five programs would."""
+    count = len(angles)
+    head = "[T =     Tilt axis angle = 90.0, binning = 1  spot = 8  camera = 0]\n"
+    labels = (
+        "rlnMicrographName",
+        "rlnTomoYTilt",
+        "rlnTomoZRot",
+        "rlnDefocusU",
+        "rlnDefocusV",
+        "rlnDefocusAngle",
+    )
+    star = "data_t\n\nloop_\n" + "".join(f"_{label} #{i + 1}\n" for i, label in enumerate(labels))
+    texts = {
+        "r.xf": "0 1 -1 0 0 0\n" * count,
+        "r.aln": "".join(f"{i} 90 1 0 0 1 1 1 0 {angle}\n" for i, angle in enumerate(angles)),
+        "r.mdoc": head + "".join(f"[ZValue = {i}]\nTiltAngle = {angle}\n" for i, angle in enumerate(angles)),
+        "r.star": star
+        + "".join(f"{i + 1}@r.mrc {angle} 90 21500 18500 115\n" for i, angle in enumerate(angles)),
+        "r.txt": "".join(f"{i + 1} 21500 18500 115 0 0.1 10\n" for i in range(count)),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return {name: folder / name for name in texts}
+
+
+def test_a_turned_stack_gives_the_same_tomogram_from_every_format(series):
+    _, folder = series
+    config = StackReconstructionConfig(thickness_angstrom=200, ctf_correction="phase_flip")
+    table = folder / "upright.txt"
+    table.write_text("".join(f"{i + 1} 21500 18500 25 0 0.1 10\n" for i in range(len(ANGLES))))
+    upright = load_tilt_series(folder / "series.mrc", folder / "series.tlt", config, ctf=table)
+    stack = read_stack(folder / "series.mrc").data
+    # With the axis at 90 degrees, x of the aligned image is y of the raw one, and its y is -x of the raw one.
+    write_stack(folder / "r.mrc", np.ascontiguousarray(stack.swapaxes(1, 2)[:, :, ::-1]), 10.0)
+    files = _turned_alignments(folder, ANGLES)
+    for angles, others in (
+        (folder / "series.tlt", {"transforms": files["r.xf"], "ctf": files["r.txt"]}),
+        (folder / "series.tlt", {"tilt_axis_deg": 90.0, "ctf": files["r.txt"]}),
+        (files["r.aln"], {"ctf": files["r.star"]}),
+        (files["r.mdoc"], {"ctf": files["r.txt"]}),
+        (files["r.star"], {}),
+    ):
+        turned = load_tilt_series(folder / "r.mrc", angles, config, **others)
+        np.testing.assert_allclose(turned.images, upright.images, atol=1e-4)
+        np.testing.assert_array_equal(turned.tilt_deg, upright.tilt_deg)
 
 
 def test_images_without_numbers_and_turned_differently_are_refused(series):
