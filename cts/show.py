@@ -21,6 +21,7 @@ from tomoio import ClassTable, VolumeReader, new_file
 
 _GREY_RANGE = 3.0  # standard deviations shown either side of the mean
 _SPECTRUM_SLICES = 64
+_STAGES = ("clean", "ctf", "dose")  # stacks that `cts simulate` keeps beside tiltseries.mrc
 _LABEL_NAMES = ("label", "atlas", "instances", "prediction")
 
 
@@ -67,6 +68,7 @@ def _kind_of(path: Path) -> Literal["volume", "tiltseries", "labels"]:
         path.suffix in {".st", ".mrcs", ".ali"}
         or "tiltseries" in path.stem
         or any(p.is_file() for p in beside)
+        or (path.stem in _STAGES and (path.parent / "tiltseries.mrc").is_file())
     ):
         return "tiltseries"
     if any(word in path.stem for word in _LABEL_NAMES):

@@ -53,8 +53,9 @@ def test_kinds_of_files(tmp_path):
     write_stack(tmp_path / "tiltseries.mrc", np.zeros((3, 8, 8), np.float32), 10.0)
     write_labels(tmp_path / "a_labels.mrc", np.zeros((3, 8, 8), np.uint8), 10.0)
     _volume(tmp_path / "tomogram.mrc", shape=(3, 8, 8))
-    kinds = [load(tmp_path / f"{name}.mrc").kind for name in ("tiltseries", "a_labels", "tomogram")]
-    assert kinds == ["tiltseries", "labels", "volume"]
+    write_stack(tmp_path / "ctf.mrc", np.ones((4, 8, 8), np.float32), 10.0)  # a stage kept beside the series
+    kinds = [load(tmp_path / f"{name}.mrc").kind for name in ("tiltseries", "a_labels", "tomogram", "ctf")]
+    assert kinds == ["tiltseries", "labels", "volume", "tiltseries"]
 
 
 def test_a_volume_with_holes_is_refused_by_name(tmp_path):
