@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from cts.config.specimen import SpecimenConfig
 from cts.config.structures import StructureRow, read_structure_table
-from cts.kernels import announced_compilation
 from cts.potential import RenderedStructure, render
 from cts.species import choose_species, draw_configuration, filament_structures
 from cts.specimen import (
@@ -27,6 +26,7 @@ from cts.structures import load_structures, sources_of
 from cts.timings import Timings
 from cts.truth import filament_table, particle_table, write_star
 from tomoio import ClassTable, write_labels, write_manifest, write_volume
+from tomoio.kernels import announced_compilation
 from tomoio.randomness import generator
 
 LOGGER = logging.getLogger(__name__)

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from cts.alignment import AlignedImage, read_alignment
 from cts.config.imaging import StackReconstructionConfig
 from cts.defocus import with_ctf
-from cts.kernels import announced_compilation
 from cts.projection import Doubles, Floats
 from cts.reconstruction import (
     Exposure,
@@ -28,6 +27,7 @@ from cts.reconstruction import (
 )
 from cts.resample import align_image, aligned_shape, bin_image, binned_length
 from tomoio import VolumeReader, create_volume, read_stack, write_manifest, write_stack
+from tomoio.kernels import announced_compilation
 
 _log = logging.getLogger(__name__)
 

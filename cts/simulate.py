@@ -29,7 +29,6 @@ from cts.imaging import (
     recorded_contrast,
     view_specimens,
 )
-from cts.kernels import announced_compilation
 from cts.projection import Floats, load_kernels, read_rows
 from cts.reconstruction import (
     Exposure,
@@ -43,6 +42,7 @@ from cts.sample import rough_surfaces
 from cts.timings import Timings
 from tomoio import VolumeReader, create_volume, read_header, write_manifest, write_stack, write_volume
 from tomoio.config import resolve
+from tomoio.kernels import announced_compilation
 from tomoio.randomness import generator
 
 _log = logging.getLogger(__name__)

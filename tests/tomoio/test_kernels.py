@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba
 
-from cts.kernels import announced_compilation
+from tomoio.kernels import announced_compilation
 
 
 def test_compilation_is_announced_once_and_what_is_compiled_is_not(caplog):
