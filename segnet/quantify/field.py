@@ -175,14 +175,14 @@ def _steps_to_wall(wall: Any, steps: Any, dz: int, dy: int, dx: int, reach: int)
             if dx > 0:
                 row[nx - 1] = 1
                 for x in range(nx - 2, -1, -1):
-                    row[x] = 1 if next_wall[x + 1] else min(next_steps[x + 1] + 1, far)
+                    row[x] = 1 if next_wall[x + 1] else next_steps[x + 1] + (next_steps[x + 1] < far)
             elif dx < 0:
                 row[0] = 1
                 for x in range(1, nx):
-                    row[x] = 1 if next_wall[x - 1] else min(next_steps[x - 1] + 1, far)
+                    row[x] = 1 if next_wall[x - 1] else next_steps[x - 1] + (next_steps[x - 1] < far)
             else:
                 for x in range(nx):
-                    row[x] = 1 if next_wall[x] else min(next_steps[x] + 1, far)
+                    row[x] = 1 if next_wall[x] else next_steps[x] + (next_steps[x] < far)
 
 
 @numba.njit(cache=True, nogil=True)

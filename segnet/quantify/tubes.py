@@ -169,15 +169,42 @@ def _in_volume(shape: Any, p: Any) -> bool:
 def _ring(counts: Any, p: Any, u: Any, v: Any, radius: float) -> Any:
     """Sum of the labelled voxels on a ring, and how many of its points lie in the volume."""
     nz, ny, nx = counts.shape
+    pz, py, px = p[0], p[1], p[2]
+    uz, uy, ux, vz, vy, vx = u[0], u[1], u[2], v[0], v[1], v[2]
     total, inside = 0.0, 0
+    if (
+        min(pz, py, px) >= radius
+        and pz + radius < nz - 1.001
+        and py + radius < ny - 1.001
+        and px + radius < nx - 1.001
+    ):
+        for k in range(_ANGLES):
+            c, s = radius * _COSINES[k], radius * _SINES[k]
+            total += _sample_inside(counts, pz + c * uz + s * vz, py + c * uy + s * vy, px + c * ux + s * vx)
+        return total, _ANGLES
     for k in range(_ANGLES):
         c, s = radius * _COSINES[k], radius * _SINES[k]
-        z, y, x = p[0] + c * u[0] + s * v[0], p[1] + c * u[1] + s * v[1], p[2] + c * u[2] + s * v[2]
+        z, y, x = pz + c * uz + s * vz, py + c * uy + s * vy, px + c * ux + s * vx
         if z < -0.5 or y < -0.5 or x < -0.5 or z > nz - 0.5 or y > ny - 0.5 or x > nx - 0.5:
             continue
         inside += 1
         total += sample(counts, z, y, x)
     return total, inside
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample_inside(values: Any, z: float, y: float, x: float) -> float:
+    """As `sample`, between the centres of the outermost voxels: most of the time of a fit goes here."""
+    iz, iy, ix = int(z), int(y), int(x)
+    fz, fy, fx = z - iz, y - iy, x - ix
+    # unsigned indices need no look at whether they count from the end
+    jz, jy, jx = np.uintp(iz), np.uintp(iy), np.uintp(ix)
+    kz, ky, kx = np.uintp(iz + 1), np.uintp(iy + 1), np.uintp(ix + 1)
+    near = (values[jz, jy, jx] * (1 - fx) + values[jz, jy, kx] * fx) * (1 - fy)
+    near += (values[jz, ky, jx] * (1 - fx) + values[jz, ky, kx] * fx) * fy
+    far = (values[kz, jy, jx] * (1 - fx) + values[kz, jy, kx] * fx) * (1 - fy)
+    far += (values[kz, ky, jx] * (1 - fx) + values[kz, ky, kx] * fx) * fy
+    return near * (1 - fz) + far * fz
 
 
 @numba.njit(cache=True, nogil=True)
