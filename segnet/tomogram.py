@@ -13,6 +13,7 @@ from segnet.rescale import PlaneRescaler, resampling_matrix, rescaled_length
 
 _SLICES_AT_ONCE = 8
 _SKEW_BIN = 4
+_LARGEST_RESCALING = 8.0  # nm for Å is a factor of 10, and a thousand times the voxels
 _SKEW_SLICES = 16
 
 
@@ -56,6 +57,11 @@ class TomogramStream:
         Shape (z, y, x) of what is read from the stream.
     ratio
         Target pixel size divided by that of the source.
+
+    Raises
+    ------
+    ValueError
+        If the pixel sizes differ so much that one of them must be wrong.
     """
 
     def __init__(
@@ -69,6 +75,16 @@ class TomogramStream:
         normalisation: Normalisation | None = None,
         name: str = "volume",
     ) -> None:
+        if (
+            not 1 / _LARGEST_RESCALING
+            <= target_pixel_size_angstrom / pixel_size_angstrom
+            <= _LARGEST_RESCALING
+        ):
+            raise ValueError(
+                f"{name}: {pixel_size_angstrom:g} Å a pixel is too far from the network's "
+                f"{target_pixel_size_angstrom:g} Å; wanted at most {_LARGEST_RESCALING:g} times more or less "
+                "(does the header state the right pixel size?)"
+            )
         self._name = name
         self._reader = reader
         self._source_shape = shape

@@ -209,6 +209,8 @@ def test_wrong_input_stops_before_anything_is_written(tmp_path, model, capsys):
     [
         (phantom(4)[0], 0.0, "pixel_size_angstrom 0.0; wanted a positive number"),
         (phantom(4)[0], float("nan"), "pixel_size_angstrom nan; wanted a positive number"),
+        (phantom(4)[0], 130.0, "130 Å a pixel is too far from the network's 13 Å"),
+        (phantom(4)[0], 1.3, "wanted at most 8 times more or less"),
         (phantom(4)[0].astype(complex), 13.0, "volume of type complex128; wanted real numbers"),
     ],
 )
