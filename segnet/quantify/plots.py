@@ -134,7 +134,8 @@ def plot_clusters(values: Values, class_name: str, path: Path, *, overwrite: boo
         axis.set_xticks(range(len(groups)), groups, fontsize=8)
         axis.set_xlim(-0.6, max(len(groups), 1) - 0.4)
         axis.set_ylabel(label, fontsize=8)
-        axis.set_ylim(bottom=0)
+        # from zero, and no marker cut at the top
+        axis.set_ylim(0, 1.08 * max(axis.dataLim.y1, 1e-9) if axis.has_data() else 1)
         axis.tick_params(axis="y", labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{class_name}: clusters (bar: median of tomograms)", fontsize=10)

@@ -93,8 +93,14 @@ def _comparison_lines(
             f"- {row['measure']}, {between}: p = {row['p_corrected']:.2g} after correction, "
             f"{row['effect_size_name']} {row['effect_size']:.2f}"
         )
-    notes = dict.fromkeys(row["note"] for row in comparisons if row["note"])
-    return lines + [f"- {note}" for note in notes]
+    noted: dict[str, list[str]] = {}
+    for row in comparisons:
+        noted.setdefault(row["note"], []).append(row["measure"])
+    for note, measures in noted.items():
+        if note:
+            which = f" ({', '.join(dict.fromkeys(measures))})" if note.startswith("not compared") else ""
+            lines.append(f"- {note}{which}")
+    return lines
 
 
 def _caveats(
