@@ -61,7 +61,7 @@ def _write_config(found: MeasuredTomogram, classes: ClassTable, path: Path) -> N
             "name": entry.name,
             "is_particle": entry.name in found.particles or entry.name in found.filaments,
             "label": entry.label,
-            "color": [int(entry.colour[i : i + 2], 16) for i in (1, 3, 5)] + [255],
+            "color": [*entry.rgb, 255],
             "metadata": {"copick": {"filament": {}}} if entry.name in found.filaments else {},
         }
         for entry in classes

@@ -78,10 +78,7 @@ def _scales(pixel_size_angstrom: float) -> list[list[dict[str, Any]]]:
 def _class_metadata(classes: ClassTable) -> dict[str, Any]:
     shown = [entry for entry in classes if entry.label != 0]
     return {
-        "colors": [
-            {"label-value": e.label, "rgba": [int(e.colour[i : i + 2], 16) for i in (1, 3, 5)] + [255]}
-            for e in shown
-        ],
+        "colors": [{"label-value": e.label, "rgba": [*e.rgb, 255]} for e in shown],
         "properties": [{"label-value": e.label, "class": e.name} for e in shown],
     }
 

@@ -26,22 +26,17 @@ def to_grey(image: NDArray[Any]) -> NDArray[np.float64]:
 def overlay(image: NDArray[Any], labels: NDArray[np.uint8], classes: ClassTable) -> NDArray[np.float64]:
     """Return an RGB picture (y, x, 3) of labels over an image slice, in the colours of the classes."""
     rgb = np.repeat(to_grey(image)[..., np.newaxis], 3, axis=-1)
-    colours = {entry.label: _rgb(entry.colour) for entry in classes if entry.label != BACKGROUND}
-    colours[IGNORE] = (_IGNORE_GREY, _IGNORE_GREY, _IGNORE_GREY)
+    colours = {entry.label: np.array(entry.rgb) / 255 for entry in classes if entry.label != BACKGROUND}
+    colours[IGNORE] = np.full(3, _IGNORE_GREY)
     for label, colour in colours.items():
         mask = labels == label
-        rgb[mask] = (1 - _ALPHA) * rgb[mask] + _ALPHA * np.array(colour)
+        rgb[mask] = (1 - _ALPHA) * rgb[mask] + _ALPHA * colour
     return rgb
 
 
 def thick_slice(volume: NDArray[Any], z: int) -> NDArray[np.float64]:
     """Return the mean of five slices around ``z``: single slices of raw tomograms are mostly noise."""
     return volume[max(0, z - 2) : z + 3].mean(axis=0, dtype=np.float64)
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    red, green, blue = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
-    return red, green, blue
 
 
 def draw_region(
