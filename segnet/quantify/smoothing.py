@@ -29,6 +29,7 @@ def smoothed(
     weights = np.exp(-0.5 / sigma**2 * np.arange(reach + 1) ** 2)
     weights /= weights[0] + 2 * weights[1:].sum()
     low, high = (np.array([getattr(part, end) for part in inner]) for end in ("start", "stop"))
+    high = np.maximum(low, high)  # an empty box is an empty slice, as in numpy
     result: NDArray[np.float32] = _smoothed(np.ascontiguousarray(block), weights, low, high)
     return result
 

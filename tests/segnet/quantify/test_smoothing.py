@@ -25,3 +25,8 @@ def test_local_fits_are_those_of_savitzky_and_golay(window, order, derivative):
     path = np.random.default_rng(0).normal(size=(57, 3)).cumsum(axis=0)
     expected = savgol_filter(path, window, order, deriv=derivative, axis=0, mode="interp")
     np.testing.assert_allclose(local_fits(path, window, order, derivative), expected, atol=1e-10)
+
+
+def test_an_empty_box_gives_an_empty_block():
+    block = np.ones((4, 5, 6), np.float32)
+    assert smoothed(block, 1.0, (slice(0, 4), slice(3, 2), slice(0, 6))).shape == (4, 0, 6)
