@@ -32,8 +32,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ from segnet.block import BlockSource, make_block
 from segnet.config.rounds import CropConfig, ProposalConfig
 from segnet.config.segmentation import ScoringConfig, SegmentationConfig
 from segnet.config.training import BlockConfig, TrainingConfig
-from segnet.normalisation import measure, write_normalisation
+from segnet.normalisation import measure, write_normalisations
 from segnet.rounds.accept import accept_correction, check_correction
 from segnet.rounds.corrections import read_corrections, training_corrections
 from segnet.rounds.crop import crop_region
@@ -162,16 +164,32 @@ def main() -> None:
     parser.add_argument("output", type=Path, metavar="OUT")
     parser.add_argument("--quick", action="store_true", help="one seed, two rounds")
     parser.add_argument("--only", choices=("rounds", "figure5"), help="default: both")
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="networks trained at once, a core each (default: 2)"
+    )
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    log.setLevel(logging.INFO)
+    start_logging()
     bench = Bench(QUICK if arguments.quick else Plan(), arguments.output)
     bench.check_settings()
     bench.simulate()
     if arguments.only != "figure5":
-        report_rounds(bench, run_rounds(bench))
+        run_rounds(bench, arguments.jobs)
+        report_rounds(bench, read_results(bench))
     if arguments.only != "rounds":
+        run_figure5(bench, arguments.jobs)
         report_figure5(bench)
+
+
+def start_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log.setLevel(logging.INFO)
+
+
+def side_by_side(jobs: int, tasks: Sequence[Callable[[], Any]]) -> None:
+    """Run tasks in processes of their own, ``jobs`` at a time, in their order."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=start_logging) as pool:
+        for running in [pool.submit(task) for task in tasks]:
+            running.result()
 
 
 class Bench:
@@ -300,40 +318,58 @@ class Bench:
         return [BlockSource(self.tomogram(n).path, self.truth(n), name=n) for n in self.sources]
 
 
-def remember(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what a file holds; make it first where it is not there: this is what makes runs resumable."""
-    if not path.is_file():
-        started = time.monotonic()
-        result = make() | {"seconds": round(time.monotonic() - started, 1)}
-        with new_file(path) as unfinished:
-            unfinished.write_text(json.dumps(result, indent=1))
-        log.info("%s: Dice %.3f, %.0f s", path.parent, result["dice"], result["seconds"])
-    result = json.loads(path.read_text())
-    return result if isinstance(result, dict) else {}
+def remember(path: Path, make: Callable[[], dict[str, Any]]) -> None:
+    """Make a result where its file is not there yet: this is what makes runs resumable."""
+    if path.is_file():
+        return
+    started = time.monotonic()
+    result = make() | {"seconds": round(time.monotonic() - started, 1)}
+    with new_file(path) as unfinished:
+        unfinished.write_text(json.dumps(result, indent=1))
+    log.info("%s: Dice %.3f, %.0f s", path.parent, result["dice"], result["seconds"])
 
 
-def run_rounds(bench: Bench) -> list[dict[str, Any]]:
-    """Run all strategies with all seeds, those that the goal compares first; returns one result a network."""
-    results = [run_start(bench, seed) for seed in bench.plan.seeds]
-    for strategy, seed in itertools.product(STRATEGIES, bench.plan.seeds):
-        previous = bench.output / f"seed_{seed}" / "start"
-        for number in range(1, bench.plan.rounds + 1):
-            folder = bench.output / f"seed_{seed}" / strategy / f"round_{number}"
-            make = partial(run_round, bench, folder, previous, seed, number, strategy)
-            results.append(remember(folder / "result.json", make))
-            previous = folder
-    return results
+def run_rounds(bench: Bench, jobs: int) -> None:
+    """Run all strategies with all seeds, those that the goal compares first."""
+    side_by_side(jobs, [partial(run_start, bench, seed) for seed in bench.plan.seeds])
+    chains = itertools.product(STRATEGIES, bench.plan.seeds)
+    side_by_side(jobs, [partial(run_chain, bench, strategy, seed) for strategy, seed in chains])
 
 
-def run_start(bench: Bench, seed: int) -> dict[str, Any]:
+def run_chain(bench: Bench, strategy: str, seed: int) -> None:
+    """Run the rounds of one strategy with one seed, one after the other."""
+    for number in range(1, bench.plan.rounds + 1):
+        folder = round_folder(bench, strategy, seed, number)
+        previous = round_folder(bench, strategy, seed, number - 1)
+        make = partial(run_round, bench, folder, previous, seed, number, strategy)
+        remember(folder / "result.json", make)
+
+
+def round_folder(bench: Bench, strategy: str, seed: int, number: int) -> Path:
+    """Return where a round lies; all strategies start from one network of round 0."""
+    place = f"{strategy}/round_{number}" if number else "start"
+    return bench.output / f"seed_{seed}" / place
+
+
+def read_results(bench: Bench) -> list[dict[str, Any]]:
+    """Return one result a network: those of round 0, then strategy by strategy."""
+    numbers = range(1, bench.plan.rounds + 1)
+    folders = [round_folder(bench, "", seed, 0) for seed in bench.plan.seeds]
+    folders += [
+        round_folder(bench, *entry) for entry in itertools.product(STRATEGIES, bench.plan.seeds, numbers)
+    ]
+    return [json.loads((folder / "result.json").read_text()) for folder in folders]
+
+
+def run_start(bench: Bench, seed: int) -> None:
     """Train the seed network, on synthetic tomograms only."""
-    folder = bench.output / f"seed_{seed}" / "start"
+    folder = round_folder(bench, "", seed, 0)
 
     def make() -> dict[str, Any]:
         found = bench.train_and_segment(folder, bench.source_pairs(), seed, bench.targets)
         return {"seed": seed, "round": 0, "voxels": 0} | found
 
-    return remember(folder / "result.json", make)
+    remember(folder / "result.json", make)
 
 
 def run_round(
@@ -500,36 +536,47 @@ def first_reach(curve: Sequence[tuple[float, float]], goal: float) -> float | No
     return None
 
 
-def report_figure5(bench: Bench) -> None:
-    """Train on few synthetic slices, many, few and one real slice, and one real slice alone."""
-    source, real = ("figure5", range(50)), (bench.targets[0], [bench.plan.target_shape[0] // 2])
-    few = ("figure5", range(23, 28))
-    settings = {
+def figure5_settings(bench: Bench) -> dict[str, list[tuple[str, Sequence[int]]]]:
+    """Return the parts (tomogram, labelled slices) of each setting."""
+    few, many = ("figure5", range(23, 28)), ("figure5", range(50))
+    real = (bench.targets[0], [bench.plan.target_shape[0] // 2])
+    return {
         "5 synthetic": [few],
-        "50 synthetic": [source],
+        "50 synthetic": [many],
         "5 synthetic + 1 real": [few, real],
         "1 real": [real],
     }
+
+
+def figure5_folder(bench: Bench, title: str, seed: int) -> Path:
+    return bench.output / "figure5" / f"{title.replace(' ', '_')}_seed_{seed}"
+
+
+def run_figure5(bench: Bench, jobs: int) -> None:
+    """Train on few synthetic slices, many, few and one real slice, and one real slice alone."""
+    entries = itertools.product(figure5_settings(bench), bench.plan.seeds)
+    side_by_side(jobs, [partial(train_on_slices, bench, title, seed) for title, seed in entries])
+
+
+def report_figure5(bench: Bench) -> None:
     print(
         f"\nas in the paper's Figure 5; mean Dice on {bench.plan.tests} unseen tomograms of the target domain"
     )
-    for title, parts in settings.items():
-        dice = [
-            remember(
-                bench.output / "figure5" / f"{title.replace(' ', '_')}_seed_{seed}" / "result.json",
-                partial(train_on_slices, bench, title, seed, parts),
-            )["dice"]
-            for seed in bench.plan.seeds
-        ]
+    for title in figure5_settings(bench):
+        files = [figure5_folder(bench, title, seed) / "result.json" for seed in bench.plan.seeds]
+        dice = [json.loads(file.read_text())["dice"] for file in files]
         print(f"{title:<22}{np.mean(dice):>8.3f}{np.ptp(dice):>8.3f}")
 
 
-def train_on_slices(
-    bench: Bench, title: str, seed: int, parts: Sequence[tuple[str, Sequence[int]]]
-) -> dict[str, Any]:
-    folder = bench.output / "figure5" / f"{title.replace(' ', '_')}_seed_{seed}"
-    sources = [labelled_slices(bench, folder, name, slices) for name, slices in parts]
-    return bench.train_and_segment(folder, sources, seed, [])
+def train_on_slices(bench: Bench, title: str, seed: int) -> None:
+    folder = figure5_folder(bench, title, seed)
+
+    def make() -> dict[str, Any]:
+        parts = figure5_settings(bench)[title]
+        sources = [labelled_slices(bench, folder, name, slices) for name, slices in parts]
+        return bench.train_and_segment(folder, sources, seed, [])
+
+    remember(folder / "result.json", make)
 
 
 def labelled_slices(bench: Bench, folder: Path, name: str, slices: Sequence[int]) -> BlockSource:
@@ -540,7 +587,7 @@ def labelled_slices(bench: Bench, folder: Path, name: str, slices: Sequence[int]
     kept = slice(max(0, min(slices) - 5), max(slices) + 6)
     paths = folder / f"{name}.mrc", folder / f"{name}_labels.mrc"
     write_volume(paths[0], image.data[kept], image.pixel_size_angstrom, overwrite=True)
-    write_normalisation(paths[0], measure([image.data], BLOCK.normalisation), overwrite=True)
+    write_normalisations(paths[0], [measure([image.data], BLOCK.normalisation)], overwrite=True)
     write_labels(paths[1], labels[kept], image.pixel_size_angstrom, overwrite=True)
     return BlockSource(*paths, domain="synthetic" if name == "figure5" else "real", name=name)
 

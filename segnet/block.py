@@ -245,12 +245,5 @@ def _write_part(
 
 def _normalisation_of(source: BlockSource, stream: TomogramStream, config: BlockConfig) -> Normalisation:
     """Return a crop's own normalisation, measured on the tomogram that it came from, or measure it."""
-    carried = read_normalisation(source.tomogram)
-    if carried is None:
-        return measure(stream.blocks(), config.normalisation, str(source.tomogram))
-    if carried.method != config.normalisation:
-        raise ValueError(
-            f"{source.tomogram}: carries a {carried.method} normalisation; wanted "
-            f"{config.normalisation} as the other parts"
-        )
-    return carried
+    carried = read_normalisation(source.tomogram, config.normalisation)
+    return carried or measure(stream.blocks(), config.normalisation, str(source.tomogram))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,16 +99,23 @@ def sidecar_path(tomogram: Path | str) -> Path:
     return Path(tomogram).with_suffix(".normalisation.json")
 
 
-def write_normalisation(
-    tomogram: Path | str, normalisation: Normalisation, *, overwrite: bool = False
+def write_normalisations(
+    tomogram: Path | str, normalisations: Sequence[Normalisation], *, overwrite: bool = False
 ) -> None:
-    """Write the normalisation of the tomogram that a crop came from beside the crop."""
+    """Write the normalisations, one a method, of the tomogram that a crop came from beside the crop."""
+    values = [one.model_dump() for one in normalisations]
     with new_file(sidecar_path(tomogram), overwrite=overwrite) as partial:
-        partial.write_text(json.dumps(normalisation.model_dump(), indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def read_normalisation(tomogram: Path | str) -> Normalisation | None:
-    """Return the normalisation that stands beside a crop, or None; ValueError names a broken file."""
+def read_normalisation(tomogram: Path | str, method: str) -> Normalisation | None:
+    """Return the normalisation of one method that stands beside a crop; None where there is no such file.
+
+    Raises
+    ------
+    ValueError
+        If the file is broken, or holds other methods only.
+    """
     path = sidecar_path(tomogram)
     if not path.is_file():
         return None
@@ -116,4 +123,10 @@ def read_normalisation(tomogram: Path | str) -> Normalisation | None:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a normalisation ({error})") from error
-    return parse_config(values, Normalisation, str(path))
+    entries = values if isinstance(values, list) else [values]
+    found = [parse_config(entry, Normalisation, str(path)) for entry in entries]
+    for one in found:
+        if one.method == method:
+            return one
+    known = ", ".join(one.method for one in found) or "none"
+    raise ValueError(f"{path}: normalisation {known}; wanted {method} as the network and its other data")

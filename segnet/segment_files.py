@@ -230,7 +230,7 @@ def _run_job(job: Job, model: LoadedModel, predictor: Predictor) -> None:
     started = time.monotonic()
     with VolumeReader(job.tomogram, pixel_size_angstrom=job.pixel_size_angstrom) as reader:
         header = reader.header
-        carried = read_normalisation(job.tomogram)
+        carried = read_normalisation(job.tomogram, model.card.normalisation)
         stream = open_stream(reader, header, model.card, job.config, str(job.tomogram), carried)
         with ExitStack() as files:
             outputs = Outputs(job, header, model.card, files)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segnet.normalisation import write_normalisation
+from segnet.normalisation import write_normalisations
 from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import AnyVolume, read_correction
@@ -227,7 +227,7 @@ def _store_files(checked: CheckedCorrection, parent: Path, provenance: dict[str,
     try:
         write_labels(partial / "labels.mrc", checked.labels, record.pixel_size_angstrom, **place)
         write_volume(partial / "image.mrc", _mrc_ready(checked.image), record.pixel_size_angstrom, **place)
-        write_normalisation(partial / "image.mrc", record.normalisation)
+        write_normalisations(partial / "image.mrc", record.normalisations)
         checksums = [sha256_of(partial / name) for name in ("labels.mrc", "image.mrc")]
         content = {
             **provenance,

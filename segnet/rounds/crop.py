@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ class CropRecord:
     """Where a crop belongs and what it came from: the JSON file beside it.
 
     ``start_voxels`` and ``size_voxels`` (z, y, x) are the labelled region in the tomogram; the files hold
-    ``context_before`` and ``context_after`` further slices. Mean and standard deviation are those of the
-    whole tomogram, so that a network sees the crop with the grey values that it sees in the tomogram.
+    ``context_before`` and ``context_after`` further slices. Mean, standard deviation, median and robust
+    deviation (1.4826 MAD) are those of the whole tomogram, so that a network sees the crop with the grey
+    values that it sees in the tomogram; the latter two are missing from records of earlier versions.
     """
 
     round: str
@@ -52,14 +54,20 @@ class CropRecord:
     uncertainty_file: str
     image_sha256: str
     labels_sha256: str
+    tomogram_median: float | None = None
+    tomogram_robust_deviation: float | None = None
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalisations(self) -> tuple[Normalisation, ...]:
         """What takes the crop to the grey values of training: protein dark, as in `segnet.tomogram`."""
         sign = -1 if self.contrast == "bright" else 1
-        return Normalisation(
+        zscore = Normalisation(
             method="zscore", centre=sign * self.tomogram_mean, spread=self.tomogram_standard_deviation
         )
+        if self.tomogram_median is None or self.tomogram_robust_deviation is None:
+            return (zscore,)
+        centre, spread = sign * self.tomogram_median, self.tomogram_robust_deviation
+        return zscore, Normalisation(method="robust", centre=centre, spread=spread)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -174,10 +182,21 @@ def _window(slices: NDArray[Any], region: Region) -> NDArray[Any]:
     )
 
 
-def _measure_whole(reader: VolumeReader, tomogram: TomogramRow) -> Normalisation:
-    depth = reader.header.shape[0]
-    slabs = (reader.read(z, z + _STATISTICS_SLICES) for z in range(0, depth, _STATISTICS_SLICES))
-    return measure(slabs, "zscore", str(tomogram.path))
+def _measure_whole(reader: VolumeReader, tomogram: TomogramRow) -> dict[str, float]:
+    """Return the grey-value statistics of `CropRecord`."""
+
+    def slabs() -> Iterator[NDArray[Any]]:
+        depth = reader.header.shape[0]
+        return (reader.read(z, z + _STATISTICS_SLICES) for z in range(0, depth, _STATISTICS_SLICES))
+
+    zscore = measure(slabs(), "zscore", str(tomogram.path))
+    robust = measure(slabs(), "robust", str(tomogram.path))
+    return {
+        "tomogram_mean": zscore.centre,
+        "tomogram_standard_deviation": zscore.spread,
+        "tomogram_median": robust.centre,
+        "tomogram_robust_deviation": robust.spread,
+    }
 
 
 def _make_record(
@@ -186,7 +205,7 @@ def _make_record(
     header: VolumeHeader,
     first: int,
     last: int,
-    statistics: Normalisation,
+    statistics: dict[str, float],
     file_format: str,
     model: str,
 ) -> CropRecord:
@@ -208,8 +227,7 @@ def _make_record(
         size_voxels=region.size,
         context_before=region.z_start - first,
         context_after=last - region.z_start - region.z_size,
-        tomogram_mean=statistics.centre,
-        tomogram_standard_deviation=statistics.spread,
+        **statistics,
         model=model,
         reason=region.reason,
         image_file=f"{region.region_id}_image{suffix}",

@@ -8,7 +8,7 @@ import pytest
 from segnet.block import make_block
 from segnet.config.training import BlockConfig
 from segnet.dataset import channel_lookup, read_parts, trained_classes
-from segnet.normalisation import Normalisation, write_normalisation
+from segnet.normalisation import Normalisation, write_normalisations
 from tests.segnet.phantoms import CLASSES, phantom, write_pair
 from tomoio import IGNORE, read_labels, read_manifest, read_volume, write_labels, write_volume
 from tomoio.tables import read_table
@@ -49,11 +49,11 @@ def test_smaller_parts_are_filled_up_with_ignored_voxels(tmp_path):
 
 def test_a_crop_uses_the_normalisation_of_the_tomogram_that_it_came_from(tmp_path):
     source = write_pair(tmp_path / "a", 1)
-    write_normalisation(source.tomogram, Normalisation(method="zscore", centre=50, spread=4))
+    write_normalisations(source.tomogram, [Normalisation(method="zscore", centre=50, spread=4)])
     make_block([source], tmp_path / "block", BlockConfig(), CLASSES)
     found = read_volume(tmp_path / "block" / "tomogram.mrc").data
     np.testing.assert_allclose(found, (phantom(1)[0] - 50) / 4, rtol=1e-5)
-    with pytest.raises(ValueError, match="carries a zscore normalisation; wanted robust"):
+    with pytest.raises(ValueError, match=r"normalisation.json: normalisation zscore; wanted robust"):
         make_block([source], tmp_path / "other", BlockConfig(normalisation="robust"), CLASSES)
 
 
@@ -118,7 +118,7 @@ def test_a_value_that_is_not_finite_is_refused_however_the_tomogram_is_normalise
     write_volume(source.tomogram, grey, 13, overwrite=True)
     write_labels(source.labels, np.zeros(grey.shape, np.uint8), 13, overwrite=True)
     if carried:
-        write_normalisation(source.tomogram, Normalisation(method=method, centre=50, spread=4))
+        write_normalisations(source.tomogram, [Normalisation(method=method, centre=50, spread=4)])
     with pytest.raises(ValueError, match=r"tomogram.mrc: values that are not finite"):
         make_block([source], tmp_path / "block", BlockConfig(normalisation=method), CLASSES)
     assert not (tmp_path / "block").exists()

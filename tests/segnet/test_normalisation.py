@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from segnet.normalisation import Normalisation, measure, read_normalisation, write_normalisation
+from segnet.normalisation import Normalisation, measure, read_normalisation, write_normalisations
 
 
 @pytest.fixture
@@ -42,11 +42,22 @@ def test_a_constant_volume_is_refused():
         measure([np.full((2, 3, 4), 7, np.int8)], "zscore")
 
 
-def test_a_crop_carries_its_normalisation(tmp_path):
-    carried = Normalisation(method="zscore", centre=1 / 3, spread=0.1)
-    assert read_normalisation(tmp_path / "crop.mrc") is None
-    write_normalisation(tmp_path / "crop.mrc", carried)
-    assert read_normalisation(tmp_path / "crop.mrc") == carried
-    (tmp_path / "crop.normalisation.json").write_text('{"method": "zscore", "centre": 1, "spread": 0}')
+def test_a_crop_carries_its_normalisations(tmp_path):
+    zscore = Normalisation(method="zscore", centre=1 / 3, spread=0.1)
+    robust = Normalisation(method="robust", centre=0.25, spread=0.2)
+    crop = tmp_path / "crop.mrc"
+    assert read_normalisation(crop, "zscore") is None
+    write_normalisations(crop, [zscore, robust])
+    assert read_normalisation(crop, "zscore") == zscore
+    assert read_normalisation(crop, "robust") == robust
+
+
+def test_a_normalisation_of_another_method_or_a_broken_one_is_refused(tmp_path):
+    crop, sidecar = tmp_path / "crop.mrc", tmp_path / "crop.normalisation.json"
+    sidecar.write_text('{"method": "zscore", "centre": 1, "spread": 2}')  # a single one is one, too
+    assert read_normalisation(crop, "zscore") == Normalisation(method="zscore", centre=1, spread=2)
+    with pytest.raises(ValueError, match=r"crop.normalisation.json: normalisation zscore; wanted robust"):
+        read_normalisation(crop, "robust")
+    sidecar.write_text('{"method": "zscore", "centre": 1, "spread": 0}')
     with pytest.raises(ValueError, match=r"crop.normalisation.json: spread"):
-        read_normalisation(tmp_path / "crop.mrc")
+        read_normalisation(crop, "zscore")

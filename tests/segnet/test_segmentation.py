@@ -21,7 +21,7 @@ from segnet.cli import main
 from segnet.config.segmentation import SegmentationConfig
 from segnet.islands import remove_small_islands
 from segnet.model_folder import load_model
-from segnet.normalisation import Normalisation, write_normalisation
+from segnet.normalisation import Normalisation, write_normalisations
 from segnet.segment_files import segment_tomograms
 from tests.segnet.phantoms import CLASSES, phantom
 from tomoio import read_labels, read_volume, write_volume
@@ -105,7 +105,7 @@ def test_a_crop_is_segmented_with_the_normalisation_that_it_carries(tmp_path, mo
     grey = phantom(4)[0]
     whole = Normalisation(method="zscore", centre=float(grey.mean()), spread=float(grey.std()))
     write_volume(tmp_path / "crop.mrc", grey[:, :12, :12], 13.0)
-    write_normalisation(tmp_path / "crop.mrc", whole)
+    write_normalisations(tmp_path / "crop.mrc", [whole])
     (path,) = segment_tomograms(model, [tmp_path / "crop.mrc"], tmp_path / "out", EXACT)
     wanted = segnet.segment(grey[:, :12, :12], 13.0, model, EXACT, normalisation=whole)
     np.testing.assert_array_equal(read_labels(path).data, wanted)
@@ -327,7 +327,7 @@ def test_a_tomogram_without_suffix_gives_its_name_to_the_labels(tmp_path, model)
 def test_another_normalisation_beside_a_crop_is_another_result(tmp_path, model):
     write_volume(tmp_path / "a.mrc", phantom(4)[0], 13.0)
     segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "out", EXACT)
-    write_normalisation(tmp_path / "a.mrc", Normalisation(method="zscore", centre=90, spread=12))
+    write_normalisations(tmp_path / "a.mrc", [Normalisation(method="zscore", centre=90, spread=12)])
     with pytest.raises(FileExistsError, match=r"a_labels.mrc: exists already, from another network or other"):
         segment_tomograms(model, [tmp_path / "a.mrc"], tmp_path / "out", EXACT)
 

@@ -36,3 +36,18 @@ def test_a_block_of_corrections_sees_the_tomogram_as_it_is(project, region, cont
     np.testing.assert_array_equal(labels[3:9], truth)
     (part,) = read_table(block / "parts.tsv", required=("part", "domain"))
     assert (part["part"], part["domain"]) == ("r01", domain)
+
+
+def test_corrections_follow_a_robust_normalisation(project, region):
+    record = project.crop(region)
+    crops = project.root / "crops"
+    checked = check_correction(crops, "r01", [crops / record.labels_file], project.classes)
+    tables = project.root / "corrections.tsv", project.root / "regions.tsv"
+    settings = {"round_name": "1.2", "role": "train", "annotator": "A. Person"}
+    row = accept_correction(checked, *tables, project.root / "store", **settings).correction
+    block = project.root / "block"
+    make_block(block_sources([row]), block, BlockConfig(normalisation="robust"), project.classes)
+    whole = project.image.astype(float)
+    centre = np.median(whole)
+    expected = (whole[7:19, 5:25, 8:38] - centre) / (1.4826 * np.median(np.abs(whole - centre)))
+    np.testing.assert_allclose(read_volume(block / "tomogram.mrc").data, expected, atol=1e-5)
