@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from segnet.config.rounds import round_key
+from segnet.normalisation import read_normalisation, sidecar_path
+from segnet.rounds.crop import read_crop_record
 from segnet.rounds.regions import Region, read_regions
 from segnet.rounds.tables import put_row
 from tomoio import sha256_of
@@ -104,17 +107,44 @@ def held_out_corrections(corrections: Iterable[Correction]) -> tuple[Correction,
 
 
 def check_corrections(corrections: Iterable[Correction]) -> None:
-    """Raise if a stored correction is missing or is not the file that was accepted."""
+    """Raise unless labels, image and normalisation of each stored correction are those that were accepted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of the files is missing.
+    ValueError
+        If a checksum is not that of the table (labels) or of the provenance (image), or the normalisation is
+        not that of the tomogram in the provenance, which also holds its contrast.
+    """
     for row in corrections:
-        for path in (row.labels_path, row.image_path):
+        for path in stored_files(row):
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file; it belongs to correction {row.region_id}")
-        found = sha256_of(row.labels_path)
-        if found != row.sha256:
-            raise ValueError(
-                f"{row.labels_path}: checksum {found[:12]}…; wanted {row.sha256[:12]}… as accepted for "
-                f"{row.region_id} (accept the changed file with segnet accept {row.region_id} --replace)"
-            )
+        _check_sum(row.labels_path, row.sha256, row.region_id)
+        provenance = json.loads(row.provenance_path.read_text(encoding="utf-8"))
+        _check_sum(row.image_path, str(provenance.get("image_sha256")), row.region_id)
+        for wanted in read_crop_record(row.provenance_path).normalisations:
+            found = read_normalisation(row.image_path, wanted.method)
+            if found != wanted:
+                raise ValueError(
+                    f"{sidecar_path(row.image_path)}: {found}; wanted {wanted} as {row.provenance_path} says "
+                    f"of the tomogram; bring both files back from a backup"
+                )
+
+
+def stored_files(row: Correction) -> tuple[Path, ...]:
+    """Return all files of a correction: labels, image, its normalisation, provenance."""
+    return row.labels_path, row.image_path, sidecar_path(row.image_path), row.provenance_path
+
+
+def _check_sum(path: Path, wanted: str, region_id: str) -> None:
+    found = sha256_of(path)
+    if found != wanted:
+        raise ValueError(
+            f"{path}: checksum {found[:12]}…; wanted {wanted[:12]}… as accepted for {region_id}; bring it "
+            f"back from a backup, or accept labels anew with segnet accept {region_id} LABELS --replace"
+        )
 
 
 def find_correction(corrections: Sequence[Correction], region_id: str) -> Correction | None:

@@ -1,0 +1,63 @@
+"""Every file of a stored correction is the one that was accepted, or nothing is made of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from segnet.normalisation import sidecar_path
+from segnet.rounds.accept import accept_correction, check_correction
+from segnet.rounds.corrections import check_corrections
+from tests.segnet.rounds.conftest import PIXEL_SIZE
+from tomoio import read_labels, read_volume, write_labels, write_volume
+
+
+@pytest.fixture
+def stored(project, region):
+    record = project.crop(region)
+    crops = project.root / "crops"
+    checked = check_correction(crops, "r01", [crops / record.labels_file], project.classes)
+    tables = project.root / "corrections.tsv", project.root / "regions.tsv"
+    settings = {"round_name": "1.2", "role": "train", "annotator": "A. Person"}
+    row = accept_correction(checked, *tables, project.root / "store", **settings).correction
+    check_corrections([row])
+    return row
+
+
+def test_an_image_that_was_turned_to_bright_is_noticed(stored):
+    image = read_volume(stored.image_path).data
+    write_volume(stored.image_path, -image, PIXEL_SIZE, overwrite=True)
+    with pytest.raises(ValueError, match=r"image\.mrc: checksum .* as accepted for r01; bring it back"):
+        check_corrections([stored])
+
+
+def test_labels_that_were_changed_are_noticed(stored):
+    labels = np.where(read_labels(stored.labels_path).data == 1, 2, 0)
+    write_labels(stored.labels_path, labels, PIXEL_SIZE, overwrite=True)
+    with pytest.raises(ValueError, match=r"labels\.mrc: checksum .*segnet accept r01 LABELS --replace"):
+        check_corrections([stored])
+
+
+def test_another_normalisation_is_noticed(stored):
+    path = sidecar_path(stored.image_path)
+    values = json.loads(path.read_text())
+    values[0]["spread"] *= 2
+    path.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=r"image\.normalisation\.json: method='zscore'.*; wanted "):
+        check_corrections([stored])
+
+
+def test_another_contrast_is_noticed(stored):
+    text = stored.provenance_path.read_text()
+    stored.provenance_path.write_text(text.replace('"contrast": "dark"', '"contrast": "bright"'))
+    with pytest.raises(ValueError, match=r"provenance\.json says of the tomogram"):
+        check_corrections([stored])
+
+
+@pytest.mark.parametrize("name", ["labels.mrc", "image.mrc", "image.normalisation.json", "provenance.json"])
+def test_a_file_that_is_gone_is_named(stored, name):
+    stored.labels_path.with_name(name).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{name}: no such file; it belongs to correction r01"):
+        check_corrections([stored])
