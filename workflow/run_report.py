@@ -18,7 +18,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tomoio import IGNORE, ClassTable, VolumeReader, __version__, new_file, read_manifest
+from tomoio import IGNORE, ClassTable, VolumeReader, __version__, new_file, read_header, read_manifest
 from tomoio.tables import read_table
 
 matplotlib.use("Agg")
@@ -104,9 +104,14 @@ def colour_map(classes: ClassTable) -> ListedColormap:
     return ListedColormap(colours)
 
 
-def central_slices(path: Path, slab: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the central XY and XZ slices, each the mean of ``slab`` slices, reading slice by slice."""
-    with VolumeReader(path) as reader:
+def central_slices(
+    path: Path, slab: int = 1, *, pixel_size_angstrom: float | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the central XY and XZ slices, each the mean of ``slab`` slices, reading slice by slice.
+
+    ``pixel_size_angstrom`` stands in for that of a header that has none.
+    """
+    with VolumeReader(path, pixel_size_angstrom=pixel_size_angstrom) as reader:
         depth, height, _ = reader.header.shape
         rows = slice((height - slab) // 2, (height - slab) // 2 + slab)
         xz = np.stack([reader.read(z, z + 1)[0, rows].mean(axis=0) for z in range(depth)])
@@ -151,7 +156,9 @@ def _image_style(image: NDArray[Any], classes: ClassTable | None) -> dict[str, A
 
 def _real_pictures(case: RealCase, classes: ClassTable) -> tuple[str, str]:
     """Return the real tomogram alone and with its segmentation, XY and XZ, as PNG text."""
-    xy, xz = central_slices(case.tomogram, REAL_SLAB)
+    # the labels have the true voxel size, the header of the tomogram need not
+    pixel_size = read_header(case.prediction).pixel_size_angstrom
+    xy, xz = central_slices(case.tomogram, REAL_SLAB, pixel_size_angstrom=pixel_size)
     labels_xy, labels_xz = central_slices(case.prediction)
     low, high = grey_limits(xy)
     heights = [xy.shape[0], xz.shape[0]]
