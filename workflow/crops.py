@@ -10,7 +10,7 @@ from segnet.config.rounds import CropConfig
 from segnet.rounds.crop import crop_region, read_crop_record
 from segnet.rounds.layout import model_name
 from segnet.rounds.regions import read_regions
-from segnet.rounds.tomograms import TomogramRow, find_tomogram
+from segnet.rounds.tomograms import TomogramRow, find_tomogram, labelling_model
 from tomoio import new_file, sha256_of
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def crop_proposals(
     segmentations
         Folder with the labels that a person starts from.
     model
-        Folder of the network that made them.
+        Folder of the round's network, which made them unless the tomogram's row names another.
     config
         Context and format of the crops.
     done
@@ -53,7 +53,7 @@ def crop_proposals(
             done.parent,
             config,
             segmentations=segmentations,
-            model=model_name(model),
+            model=model_name(labelling_model(tomogram, model)),
             overwrite=True,
         )
     with new_file(done, overwrite=True) as partial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ TOMOGRAM_COLUMNS = (
     "source",
     "licence",
 )
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def read_tomograms(path: Path | str) -> tuple[TomogramRow, ...]:
     FileNotFoundError
         If there is no such table.
     ValueError
-        If an id appears twice, the contrast is neither dark nor bright, or a pixel size is not positive.
+        If an id cannot be part of a file's name or appears twice, the contrast is neither dark nor bright, or
+        a pixel size is not positive.
     """
     rows = read_table(path, required=TOMOGRAM_COLUMNS[:2], optional=TOMOGRAM_COLUMNS[2:])
     tomograms = tuple(_parse_row(path, row) for row in rows)
@@ -55,6 +58,11 @@ def read_tomograms(path: Path | str) -> tuple[TomogramRow, ...]:
 
 def _parse_row(table: Path | str, row: dict[str, str]) -> TomogramRow:
     name = f"{table}: tomogram {row['tomogram_id']}"
+    if not _SAFE_NAME.fullmatch(row["tomogram_id"]):
+        raise ValueError(
+            f"{table}: tomogram_id {row['tomogram_id']!r}; wanted letters, digits, dots, dashes and "
+            "underscores, the first a letter or digit"
+        )
     contrast = row["contrast"] or "dark"
     if contrast not in ("dark", "bright"):
         raise ValueError(f"{name}: contrast {contrast!r}; wanted dark or bright (how protein looks)")
@@ -101,3 +109,8 @@ def segmentation_file(folder: Path | str, tomogram: TomogramRow, kind: str) -> P
         if candidate.is_file():
             return candidate
     return None
+
+
+def labelling_model(tomogram: TomogramRow, round_model: Path | str) -> Path:
+    """Return the folder of the network that labels a tomogram: its row's own, or else that of the round."""
+    return Path(tomogram.model or round_model)
