@@ -23,6 +23,7 @@ from segnet.rounds.regions import Region, read_regions
 from segnet.rounds.tomograms import TomogramRow, read_tomograms
 from tomoio import ClassTable, read_class_table
 from tomoio.config import Strict, parse_config
+from workflow.correction_checks import check_accepted
 from workflow.fetch import Archive
 
 
@@ -141,7 +142,9 @@ def load_tables(pipeline: PipelineConfig) -> Tables:
     for name in (*pipeline.training.merge, *pipeline.training.merge.values()):
         classes.label_of(name)
     _check_files(pipeline, tables)
+    _check_models(pipeline, tables)
     _check_rounds(pipeline, tables)
+    check_accepted(pipeline.corrections, tables.corrections)
     return tables
 
 
@@ -160,6 +163,17 @@ def _check_files(pipeline: PipelineConfig, tables: Tables) -> None:
         if tomogram.tomogram_id in pipeline.all_tomograms:
             raise ValueError(
                 f"{pipeline.tomograms}: {tomogram.tomogram_id} is the name of a synthetic tomogram"
+            )
+
+
+def _check_models(pipeline: PipelineConfig, tables: Tables) -> None:
+    """A network that a row names must be there, unless a round trains it."""
+    trained = {Path(f"results/rounds/{name}/model") for name in pipeline.rounds.names}
+    for row in tables.tomograms:
+        card = Path(row.model) / "model.json"
+        if row.model and Path(row.model) not in trained and not card.is_file():
+            raise FileNotFoundError(
+                f"{pipeline.tomograms}: {row.tomogram_id}: {card}: no such file; wanted a model folder"
             )
 
 

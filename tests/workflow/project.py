@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import mrcfile
 import numpy as np
 import yaml
 
+from segnet.rounds.regions import REGION_COLUMNS
 from tomoio import write_volume
 
 ROOT = Path(__file__).parents[2]
@@ -57,14 +59,43 @@ def make_project(folder: Path, changes: dict[str, Any] | None = None) -> Path:
 
 
 def write_tomograms(folder: Path, names: Sequence[str]) -> None:
-    """List real tomograms, and make those that are not there: noise, which is enough to be segmented."""
-    rows = "".join(f"{name}\treal/{name}.mrc\n" for name in names)
-    (folder / "config" / "tomograms.tsv").write_text(f"tomogram_id\tpath\n{rows}")
+    """List real tomograms, and make those that are not there: noise, which is enough to be segmented.
+
+    As in many real ones, the header's voxel size is 1 Å; the table has the true one.
+    """
+    rows = "".join(f"{name}\treal/{name}.mrc\t13\n" for name in names)
+    (folder / "config" / "tomograms.tsv").write_text(f"tomogram_id\tpath\tpixel_size_angstrom\n{rows}")
     for name in names:
         path = folder / "real" / f"{name}.mrc"
         if not path.exists():
             noise = np.random.default_rng(len(name)).normal(size=(16, 48, 48)).astype(np.float32)
             write_volume(path, noise, 13.0)
+            with mrcfile.mmap(path, "r+") as mrc:
+                mrc.voxel_size = 1.0
+
+
+def pretend_run(folder: Path) -> None:
+    """Leave a project as if all rules had run: Snakemake knows what made the files, but they hold nothing."""
+    for line in snakemake(folder, "--summary").stdout.splitlines():
+        path = folder / line.split("\t")[0]
+        if line.startswith("results/") and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\t".join(REGION_COLUMNS) if path.name == "regions.tsv" else str(path))
+    done = snakemake(folder, "--touch", "--cores", "2")
+    assert done.returncode == 0, done.stdout
+
+
+def accept(folder: Path, region: str, tomogram: str, z_start: int, *settings: str) -> None:
+    """Accept the empty labels of a box of 4 x 24 x 24 voxels as its correction."""
+    table = folder / "config" / "regions.tsv"
+    box = f"1.1\t{region}\t{tomogram}\t{z_start}\t0\t0\t4\t24\t24\ta choice of mine\n"
+    table.write_text(table.read_text() + box)
+    for arguments in (
+        ("crop", region, "-o", "crops", "--segmentations", "none"),
+        ("accept", region, f"crops/{region}_labels.mrc", "--crops", "crops", *settings),
+    ):
+        done = segnet(folder, *arguments)
+        assert done.returncode == 0, done.stdout
 
 
 def write_config(folder: Path, values: dict[str, Any]) -> None:

@@ -1,0 +1,81 @@
+"""Tables and stored files that do not fit together stop the run before any job."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.workflow.project import TINY, accept, make_project, write_tomograms
+from workflow.pipeline_config import load_pipeline, load_tables
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Two overlapping corrections of one tomogram, the second under another id of the tomogram."""
+    folder = make_project(tmp_path_factory.mktemp("project"))
+    write_tomograms(folder, ["cell_a"])
+    table = folder / "config" / "tomograms.tsv"
+    table.write_text(table.read_text() + "cell_a_again\treal/cell_a.mrc\t13\n")
+    accept(folder, "mine", "cell_a", 2, "--round", "1.2")
+    accept(folder, "twin", "cell_a_again", 4, "--round", "1.2")
+    return folder
+
+
+def _refused(project, monkeypatch) -> str:
+    monkeypatch.chdir(project)
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        load_tables(load_pipeline(TINY))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_was_accepted_is_taken(project, monkeypatch):
+    monkeypatch.chdir(project)
+    assert len(load_tables(load_pipeline(TINY)).corrections) == 2
+
+
+@pytest.mark.parametrize("name", ["labels.mrc", "image.mrc", "image.normalisation.json", "provenance.json"])
+def test_a_stored_file_that_is_gone_is_named(project, monkeypatch, name):
+    [path] = project.glob(f"resources/corrections/1.2/mine/*/{name}")
+    moved = path.rename(path.with_name("elsewhere"))
+    message = _refused(project, monkeypatch)
+    moved.rename(path)
+    assert message.startswith("config/corrections.tsv: mine: resources/corrections/1.2/mine/")
+    assert message.endswith(f"/{name}: no such file")
+
+
+def test_a_role_edited_by_hand_never_scores_what_is_trained_on(project, monkeypatch):
+    table = project / "config" / "corrections.tsv"
+    before = table.read_text()
+    table.write_text(before.replace("twin\ttrain", "twin\theld_out"))
+    message = _refused(project, monkeypatch)
+    table.write_text(before)
+    assert f"mine (train) shares {2 * 24 * 24} voxels with twin (held_out)" in message
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("my cell\treal/cell_a.mrc\t", "tomogram_id 'my cell'; wanted letters, digits"),
+        ("a/b\treal/cell_a.mrc\t", "tomogram_id 'a/b'; wanted letters"),
+        ("\treal/cell_a.mrc\t", "tomogram_id ''; wanted letters"),
+        ("other\treal/cell_a.mrc\tnone/model", "other: none/model/model.json: no such file"),
+    ],
+)
+def test_a_tomogram_that_no_rule_could_segment_is_named(project, monkeypatch, row, message):
+    table = project / "config" / "tomograms.tsv"
+    before = table.read_text()
+    table.write_text(f"tomogram_id\tpath\tmodel\n{row}\n")
+    found = _refused(project, monkeypatch)
+    table.write_text(before)
+    assert found.startswith("config/tomograms.tsv: ")
+    assert message in found
+
+
+def test_the_network_of_a_round_need_not_be_there_yet(project, monkeypatch):
+    table = project / "config" / "tomograms.tsv"
+    before = table.read_text()
+    table.write_text("tomogram_id\tpath\tmodel\ncell_a\treal/cell_a.mrc\tresults/rounds/1.1/model\n")
+    monkeypatch.chdir(project)
+    tables = load_tables(load_pipeline(TINY))
+    table.write_text(before)
+    assert tables.tomograms[0].model == "results/rounds/1.1/model"
