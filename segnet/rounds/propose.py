@@ -74,7 +74,8 @@ def propose_regions(
     model_dir
         The network's folder, whose card names the training data (for novelty).
     others
-        Folders with segmentations of other networks.
+        Folders with segmentations of other networks, or single ones of their label volumes, named
+        ``{tomogram_id}_labels.mrc``, where only some of the tomograms were segmented.
     avoid
         Regions that are corrected or held out already.
 
@@ -84,7 +85,10 @@ def propose_regions(
         If a segmentation is missing or does not fit its tomogram.
     """
     progress = tqdm(tomograms, desc="propose", unit="tomogram", disable=len(tomograms) < 2)
-    maps = [measure_tomogram(row, segmentations, classes, config.binning, others=others) for row in progress]
+    maps = [
+        measure_tomogram(row, segmentations, classes, config.binning, others=_folders_with(row, others))
+        for row in progress
+    ]
     candidates = gather_candidates(maps, classes, config, crop)
     if not candidates.criteria.content[1:].any():
         _logger.warning(
@@ -98,6 +102,12 @@ def propose_regions(
         known = describe_training_data(model_dir, classes, crop.size_voxels, config.binning)
     chosen = choose_windows(candidates, config, known, avoid)
     return tuple(_make_proposal(candidates, window, score, round_name, classes) for window, score in chosen)
+
+
+def _folders_with(tomogram: TomogramRow, others: Sequence[Path]) -> list[Path]:
+    """Return the folders, and those of the label volumes that are this tomogram's."""
+    own = f"{tomogram.tomogram_id}_labels.mrc"
+    return [path if path.is_dir() else path.parent for path in others if path.is_dir() or path.name == own]
 
 
 def choose_windows(
