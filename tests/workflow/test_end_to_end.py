@@ -11,6 +11,7 @@ import pytest
 
 from tests.workflow.project import (
     TINY,
+    accept,
     make_project,
     planned,
     segnet,
@@ -95,6 +96,31 @@ def test_two_new_tomograms_are_segmented_without_training(project):
     write_tomograms(project, ["cell_a"])
     assert jobs["segment"] == 4  # two in each of two rounds
     assert not {"train", "block", "model_tomogram", "simulate_tomogram"} & set(jobs)
+
+
+def test_crops_are_scored_with_the_contrast_they_were_cut_with(project):
+    """Also where their tomogram is listed no more."""
+    tables = {path: path.read_bytes() for path in (project / "config").glob("*.tsv")}
+    tomograms = project / "config" / "tomograms.tsv"
+    tomograms.write_text(
+        "tomogram_id\tpath\tpixel_size_angstrom\tcontrast\ngone\treal/cell_a.mrc\t13\tbright\n"
+    )
+    accept(project, "scored", "gone", 1, "--round", "1.2", "--role", "held_out")
+    accept(project, "ice", "gone", 9, "--round", "1.2", "--role", "hard_negative")
+    tomograms.write_bytes(tables[tomograms])
+    done = snakemake(project, "--cores", "2", "results/rounds/1.1/scores.tsv")
+    for path, content in tables.items():
+        path.write_bytes(content)
+    assert done.returncode == 0, done.stdout[-4000:]
+    for name in ("held_out/scored", "hard_negative/ice"):
+        manifest = json.loads((project / f"results/rounds/1.1/{name}_manifest.json").read_text())
+        assert manifest["configuration"]["contrast"] == "bright"
+    scores = read_table(project / "results/rounds/1.1/scores.tsv", required=("domain", "tomogram_id"))
+    assert {(row["domain"], row["tomogram_id"]) for row in scores} == {
+        ("synthetic", "unseen_01"),
+        ("real", "scored"),
+        ("hard_negative", "ice"),
+    }
 
 
 def _table(project):

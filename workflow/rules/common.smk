@@ -17,6 +17,11 @@ wildcard_constraints:
     region=r"[A-Za-z0-9][A-Za-z0-9._-]*",
 
 
+# What modelling and training know of a class, and what scoring knows. These are parameters in place of the table's file,
+# so that a new colour draws pictures and reports again and makes nothing else.
+CLASS_LABELS = {entry.name: entry.label for entry in tables.classes}
+CLASS_ROLES = {entry.name: [entry.label, entry.role] for entry in tables.classes}
+
 MODEL_FILES = [
     "model.mrc",
     "atlas.mrc",

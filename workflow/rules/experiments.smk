@@ -66,6 +66,8 @@ use rule model_tomogram as dose_model with:
         "logs/benchmarks/experiments/dose/model/{tomogram}.tsv"
     params:
         config=dose_experiment.specimen.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         store=pipeline.structure_store,
         seed=dose_experiment.seed,
 
@@ -104,7 +106,6 @@ use rule block as dose_block with:
     input:
         tomograms=lambda wildcards: [pair[0] for pair in dose_block_pairs(wildcards)],
         labels=lambda wildcards: [pair[1] for pair in dose_block_pairs(wildcards)],
-        classes=pipeline.classes,
     output:
         expand(f"{DOSE}/networks/{{{{network}}}}/block/{{file}}", file=BLOCK_FILES),
     log:
@@ -113,6 +114,8 @@ use rule block as dose_block with:
         "logs/benchmarks/experiments/dose/block/{network}.tsv"
     params:
         config=pipeline.blocks.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         names=lambda wildcards: [
             f"part_{i:02d}" for i in range(len(dose_block_pairs(wildcards)))
         ],
@@ -126,7 +129,6 @@ use rule train as dose_train with:
         synthetic=f"{DOSE}/networks/{{network}}/block/parts.tsv",
         corrections=[],
         validation=[],
-        classes=pipeline.classes,
     output:
         weights=f"{DOSE}/networks/{{network}}/model/weights.safetensors",
         card=f"{DOSE}/networks/{{network}}/model/model.json",
@@ -138,6 +140,8 @@ use rule train as dose_train with:
     threads: dose_experiment.training.threads or workflow.cores
     params:
         config=dose_experiment.training.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         seed=dose_experiment.training_seed,
     message:
         "Training the network {wildcards.network} of the dose experiment"
@@ -165,13 +169,14 @@ use rule score_unseen as dose_score with:
     input:
         prediction=f"{DOSE}/segmentations/{{network}}/{{dose}}/{{tomogram}}_labels.mrc",
         truth=f"{DOSE}/specimens/{{tomogram}}/atlas.mrc",
-        classes=pipeline.classes,
     output:
         table=f"{DOSE}/scores/{{network}}/{{dose}}/{{tomogram}}.tsv",
     log:
         "logs/experiments/dose/score/{network}_{dose}_{tomogram}.log",
     params:
         config=pipeline.scoring.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_roles=CLASS_ROLES,
         round=lambda wildcards: wildcards.network,
         domain="synthetic",
         tomogram=lambda wildcards: wildcards.tomogram,

@@ -1,6 +1,15 @@
 # Co-training. Round r trains a new network on the synthetic block and on every correction of rounds up to r; the
 # person who corrects is the back edge, and a corrected subvolume is a leaf input: no rule makes it.
-from segnet.rounds.corrections import held_out_corrections, training_corrections
+from dataclasses import asdict
+
+from segnet.config.rounds import round_key
+from segnet.normalisation import sidecar_path
+from segnet.rounds.corrections import (
+    find_correction,
+    stored_files,
+    training_corrections,
+)
+from segnet.rounds.tomograms import labelling_model
 
 
 def round_config(name):
@@ -13,6 +22,12 @@ def round_tomograms(name):
     return [
         row for row in tables.tomograms if chosen == "all" or row.tomogram_id in chosen
     ]
+
+
+def rounds_until(wildcards):
+    """The round and those before it."""
+    names = pipeline.rounds.names
+    return names[: names.index(wildcards.round) + 1]
 
 
 def rounds_with_tomograms():
@@ -33,9 +48,9 @@ def has_corrections(wildcards):
 
 rule corrections_block:
     input:
-        images=lambda wildcards: [row.image_path for row in corrections_of(wildcards)],
-        labels=lambda wildcards: [row.labels_path for row in corrections_of(wildcards)],
-        classes=pipeline.classes,
+        lambda wildcards: [
+            path for row in corrections_of(wildcards) for path in stored_files(row)
+        ],
     output:
         expand("results/rounds/{{round}}/corrections/{file}", file=BLOCK_FILES),
     log:
@@ -44,6 +59,8 @@ rule corrections_block:
         "../../envs/segnet.yaml"
     params:
         config=pipeline.blocks.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         table=pipeline.corrections,
         members=lambda wildcards: [
             (row.region_id, row.role) for row in corrections_of(wildcards)
@@ -63,7 +80,6 @@ rule train:
             else []
         ),
         validation="results/blocks/test/parts.tsv" if pipeline.test_tomograms else [],
-        classes=pipeline.classes,
     output:
         weights="results/rounds/{round}/model/weights.safetensors",
         card="results/rounds/{round}/model/model.json",
@@ -80,6 +96,8 @@ rule train:
         runtime=720,
     params:
         config=pipeline.training.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         seed=pipeline.training_seed,
     message:
         "Training the network of round {wildcards.round}"
@@ -99,9 +117,8 @@ def tomogram_to_segment(wildcards):
 def network_of(wildcards):
     """The model folder's card: the round's own network, unless the tomogram's row names another."""
     row = real_tomogram(wildcards.tomogram)
-    if row and row.model:
-        return f"{row.model}/model.json"
-    return f"results/rounds/{wildcards.round}/model/model.json"
+    own = f"results/rounds/{wildcards.round}/model"
+    return f"{labelling_model(row, own) if row else own}/model.json"
 
 
 rule segment:
@@ -135,12 +152,12 @@ rule segment:
         "../scripts/segment.py"
 
 
-# Scores: synthetic tomograms that no network sees, and real crops that are held out from every round.
+# Scores: synthetic tomograms that no network sees, real crops that are held out from every round, and crops that hold
+# no object at all (hard negatives; some rounds train on them).
 rule score_unseen:
     input:
         prediction="results/rounds/{round}/segmentations/{tomogram}_labels.mrc",
         truth="results/synthetic/{tomogram}/model/atlas.mrc",
-        classes=pipeline.classes,
     output:
         table="results/rounds/{round}/scores/synthetic/{tomogram}.tsv",
     log:
@@ -149,6 +166,8 @@ rule score_unseen:
         "../../envs/segnet.yaml"
     params:
         config=pipeline.scoring.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_roles=CLASS_ROLES,
         round=lambda wildcards: wildcards.round,
         domain="synthetic",
         tomogram=lambda wildcards: wildcards.tomogram,
@@ -159,55 +178,66 @@ rule score_unseen:
         "../scripts/score.py"
 
 
-def held_out(region):
-    return next(
-        row
-        for row in held_out_corrections(tables.corrections)
-        if row.region_id == region
-    )
+SCORED_ROLES = {"held_out": "real", "hard_negative": "hard_negative"}
 
 
-use rule segment as segment_held_out with:
+def correction(wildcards):
+    return find_correction(tables.corrections, wildcards.region)
+
+
+rule segment_correction:
     input:
-        tomogram=lambda wildcards: held_out(wildcards.tomogram).image_path,
+        image=lambda wildcards: correction(wildcards).image_path,
+        normalisation=lambda wildcards: sidecar_path(correction(wildcards).image_path),
+        provenance=lambda wildcards: correction(wildcards).provenance_path,
         card="results/rounds/{round}/model/model.json",
     output:
-        labels="results/rounds/{round}/held_out/{tomogram}_labels.mrc",
-        uncertainty="results/rounds/{round}/held_out/{tomogram}_uncertainty.mrc",
+        labels="results/rounds/{round}/{role}/{region}_labels.mrc",
     log:
-        "logs/rounds/{round}/held_out/{tomogram}.log",
+        "logs/rounds/{round}/{role}/{region}.log",
     benchmark:
-        "logs/benchmarks/held_out/{round}/{tomogram}.tsv"
+        "logs/benchmarks/{role}/{round}/{region}.tsv"
+    wildcard_constraints:
+        role="|".join(SCORED_ROLES),
+    conda:
+        "../../envs/segnet.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=120,
     params:
-        config=pipeline.segmentation.model_dump(mode="json"),
-        contrast=lambda wildcards: held_out_contrast(wildcards.tomogram),
-        pixel_size_angstrom=None,
+        config={**pipeline.segmentation.model_dump(mode="json"), "uncertainty": False},
+        table=pipeline.corrections,
     message:
-        "Segmenting the held-out crop {wildcards.tomogram} with the network of round {wildcards.round}"
+        "Segmenting the crop {wildcards.region} with the network of round {wildcards.round}"
+    script:
+        "../scripts/segment_correction.py"
 
 
-def held_out_contrast(region):
-    tomogram = next(
-        (row.tomogram_id for row in tables.regions if row.region_id == region), ""
-    )
-    return getattr(real_tomogram(tomogram), "contrast", "dark")
-
-
-use rule score_unseen as score_held_out with:
+rule score_correction:
     input:
-        prediction="results/rounds/{round}/held_out/{tomogram}_labels.mrc",
-        truth=lambda wildcards: held_out(wildcards.tomogram).labels_path,
-        classes=pipeline.classes,
+        prediction="results/rounds/{round}/{role}/{region}_labels.mrc",
+        truth=lambda wildcards: correction(wildcards).labels_path,
+        provenance=lambda wildcards: correction(wildcards).provenance_path,
     output:
-        table="results/rounds/{round}/scores/real/{tomogram}.tsv",
+        table="results/rounds/{round}/scores/{role}/{region}.tsv",
     log:
-        "logs/rounds/{round}/score_held_out/{tomogram}.log",
+        "logs/rounds/{round}/score_{role}/{region}.log",
+    wildcard_constraints:
+        role="|".join(SCORED_ROLES),
+    conda:
+        "../../envs/segnet.yaml"
     params:
         config=pipeline.scoring.model_dump(mode="json"),
-        round=lambda wildcards: wildcards.round,
-        domain="real",
-        tomogram=lambda wildcards: wildcards.tomogram,
+        classes=pipeline.classes,
+        class_roles=CLASS_ROLES,
+        table=pipeline.corrections,
+        domain=lambda wildcards: SCORED_ROLES[wildcards.role],
         merge=pipeline.training.merge,
+    message:
+        "Scoring the crop {wildcards.region} in round {wildcards.round}"
+    script:
+        "../scripts/score_correction.py"
 
 
 rule collect_scores:
@@ -217,8 +247,9 @@ rule collect_scores:
             for name in pipeline.test_tomograms
         ],
         [
-            f"results/rounds/{{round}}/scores/real/{row.region_id}.tsv"
-            for row in held_out_corrections(tables.corrections)
+            f"results/rounds/{{round}}/scores/{row.role}/{row.region_id}.tsv"
+            for row in sorted(tables.corrections, key=lambda row: row.region_id)
+            if row.role in SCORED_ROLES
         ],
     output:
         table="results/rounds/{round}/scores.tsv",
@@ -240,9 +271,36 @@ def segmentations_of(wildcards):
     ]
 
 
+def earlier_segmentations(wildcards):
+    """What the latest earlier round found in each of the tomograms, to see where two networks disagree."""
+    latest = {
+        row.tomogram_id: name
+        for name in rounds_until(wildcards)[:-1]
+        for row in round_tomograms(name)
+    }
+    return [
+        f"results/rounds/{latest[row.tomogram_id]}/segmentations/{row.tomogram_id}_labels.mrc"
+        for row in round_tomograms(wildcards.round)
+        if row.tomogram_id in latest
+    ]
+
+
+def settled_regions(wildcards):
+    """Boxes that a round does not propose: those corrected for it or before.
+
+    What is corrected for a later round was proposed by this one or by one that follows, and changes nothing here.
+    """
+    last = round_key(wildcards.round)
+    settled = {
+        row.region_id for row in tables.corrections if round_key(row.round) <= last
+    }
+    return [asdict(region) for region in tables.regions if region.region_id in settled]
+
+
 rule propose:
     input:
         labels=segmentations_of,
+        others=earlier_segmentations,
         card="results/rounds/{round}/model/model.json",
         classes=pipeline.classes,
     output:
@@ -254,16 +312,14 @@ rule propose:
     conda:
         "../../envs/segnet.yaml"
     params:
-        config=pipeline.rounds.model_dump(
-            mode="json", include={"sequence", "crop", "proposal"}
-        ),
+        crop=pipeline.rounds.crop.model_dump(mode="json"),
+        proposal=pipeline.rounds.proposal.model_dump(mode="json"),
         segmentations="results/rounds/{round}/segmentations",
         tomograms=pipeline.tomograms,
         chosen=lambda wildcards: [
             row.tomogram_id for row in round_tomograms(wildcards.round)
         ],
-        regions=pipeline.regions,
-        corrections=pipeline.corrections,
+        avoid=settled_regions,
     message:
         "Ranking regions to correct after round {wildcards.round}"
     script:
@@ -273,6 +329,7 @@ rule propose:
 rule crop:
     input:
         proposals=rules.propose.output.table,
+        labels=segmentations_of,
         card="results/rounds/{round}/model/model.json",
     output:
         done="results/rounds/{round}/to_correct/crops.txt",
@@ -281,7 +338,7 @@ rule crop:
     conda:
         "../../envs/segnet.yaml"
     params:
-        config=rules.propose.params.config,
+        config=pipeline.rounds.crop.model_dump(mode="json"),
         segmentations="results/rounds/{round}/segmentations",
         tomograms=pipeline.tomograms,
     message:
@@ -313,12 +370,6 @@ rule quantify:
         "Counting and measuring what round {wildcards.round} found"
     script:
         "../scripts/quantify.py"
-
-
-def rounds_until(wildcards):
-    """The round and those before it: its page compares them."""
-    names = pipeline.rounds.names
-    return names[: names.index(wildcards.round) + 1]
 
 
 rule round_report:

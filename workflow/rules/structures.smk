@@ -4,7 +4,6 @@
 rule fetch_structures:
     input:
         table=pipeline.specimen.structures,
-        classes=pipeline.classes,
         files=[
             row.source.removeprefix("file:")
             for row in tables.structures
@@ -17,6 +16,8 @@ rule fetch_structures:
     conda:
         "../../envs/cts.yaml"
     params:
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         store=pipeline.structure_store,
         download=pipeline.specimen.download.model_dump(mode="json"),
     message:

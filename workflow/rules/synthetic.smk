@@ -4,7 +4,6 @@
 rule model_tomogram:
     input:
         structures="results/structures/manifest.json",
-        classes=pipeline.classes,
     output:
         expand("results/synthetic/{{tomogram}}/model/{file}", file=MODEL_FILES),
     log:
@@ -18,6 +17,8 @@ rule model_tomogram:
         runtime=30,
     params:
         config=pipeline.specimen.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         store=pipeline.structure_store,
         seed=lambda wildcards: pipeline.seed_of(wildcards.tomogram),
     message:
@@ -68,7 +69,6 @@ def block_members(wildcards):
 rule block:
     input:
         unpack(block_members),
-        classes=pipeline.classes,
     output:
         expand("results/blocks/{{block}}/{file}", file=BLOCK_FILES),
     log:
@@ -81,6 +81,8 @@ rule block:
         "../../envs/segnet.yaml"
     params:
         config=pipeline.blocks.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         names=lambda wildcards: getattr(pipeline, f"{wildcards.block}_tomograms"),
         domains=lambda wildcards: ["synthetic"]
         * len(getattr(pipeline, f"{wildcards.block}_tomograms")),

@@ -21,6 +21,6 @@ make_block(
     ],
     Path(snakemake.output[0]).parent,
     BlockConfig.model_validate(snakemake.params.config),
-    read_class_table(snakemake.input.classes),
+    read_class_table(snakemake.params.classes),
     overwrite=True,
 )

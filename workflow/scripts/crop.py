@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segnet.config.rounds import RoundsConfig
+from segnet.config.rounds import CropConfig
 from segnet.rounds.tomograms import read_tomograms
 from workflow.crops import crop_proposals
 from workflow.logs import log_to
@@ -13,6 +13,6 @@ crop_proposals(
     read_tomograms(snakemake.params.tomograms),
     Path(snakemake.params.segmentations),
     Path(snakemake.input.card).parent,
-    RoundsConfig.model_validate(snakemake.params.config).crop,
+    CropConfig.model_validate(snakemake.params.config),
     Path(snakemake.output.done),
 )

@@ -10,7 +10,7 @@ from workflow.logs import log_to
 log_to(snakemake.log[0])
 model_specimen(
     SpecimenConfig.model_validate(snakemake.params.config),
-    read_class_table(snakemake.input.classes),
+    read_class_table(snakemake.params.classes),
     Path(snakemake.output[0]).parent,
     seed=snakemake.params.seed,
     tomogram_id=snakemake.wildcards.tomogram,

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-from segnet.config.rounds import RoundsConfig
-from segnet.rounds.corrections import corrected_regions
+from segnet.config.rounds import CropConfig, ProposalConfig
 from segnet.rounds.propose import propose_regions, read_network_classes, write_proposals
+from segnet.rounds.regions import Region
 from segnet.rounds.tomograms import read_tomograms
 from tomoio import read_class_table
 from workflow.logs import log_to
 
 log_to(snakemake.log[0])
-config = RoundsConfig.model_validate(snakemake.params.config)
 model = Path(snakemake.input.card).parent
-classes = read_network_classes(model, read_class_table(snakemake.input.classes))
+classes = read_class_table(snakemake.input.classes)
 tomograms = [
     row for row in read_tomograms(snakemake.params.tomograms) if row.tomogram_id in snakemake.params.chosen
 ]
@@ -20,11 +19,12 @@ segmentations = Path(snakemake.params.segmentations)
 proposals = propose_regions(
     tomograms,
     segmentations,
-    classes,
+    read_network_classes(model, classes),
     snakemake.wildcards.round,
-    config.proposal,
-    config.crop,
+    ProposalConfig.model_validate(snakemake.params.proposal),
+    CropConfig.model_validate(snakemake.params.crop),
     model_dir=model,
-    avoid=corrected_regions(snakemake.params.regions, snakemake.params.corrections),
+    others=[Path(path) for path in snakemake.input.others],
+    avoid=[Region(**box) for box in snakemake.params.avoid],
 )
 write_proposals(Path(snakemake.output.table), proposals, tomograms, segmentations, classes, overwrite=True)

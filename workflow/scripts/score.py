@@ -11,7 +11,7 @@ log_to(snakemake.log[0])
 score_files(
     Path(snakemake.input.prediction),
     Path(snakemake.input.truth),
-    read_class_table(snakemake.input.classes),
+    read_class_table(snakemake.params.classes),
     ScoringConfig.model_validate(snakemake.params.config),
     output=Path(snakemake.output.table),
     round_name=snakemake.params.round,

@@ -13,7 +13,7 @@ train(
     TrainingConfig.model_validate(snakemake.params.config),
     [Path(table).parent for table in blocks if table],
     Path(snakemake.output.card).parent,
-    classes=read_class_table(snakemake.input.classes),
+    classes=read_class_table(snakemake.params.classes),
     validation=[Path(table).parent for table in [snakemake.input.validation] if table],
     seed=snakemake.params.seed,
     resume=True,
