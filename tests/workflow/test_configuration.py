@@ -6,8 +6,11 @@ import copy
 import shutil
 
 import pytest
+import yaml
 
+from segnet.dataset import trained_classes
 from tests.workflow.project import ROOT, TINY, make_project, planned, snakemake, write_config
+from tomoio import read_class_table
 from workflow.pipeline_config import load_pipeline, load_tables
 
 
@@ -84,6 +87,16 @@ def test_the_default_and_the_paper_scale_plan(tmp_path):
     assert jobs["model_tomogram"] == jobs["simulate_tomogram"] == 12
     assert jobs["train"] == 9
     assert planned(project, "experiment_dose")["dose_train"] == 3
+
+
+def test_the_paper_scale_trains_the_seven_classes_of_the_paper(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    values = [
+        yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("config.yaml", "neuralseg.yaml")
+    ]
+    pipeline = load_pipeline({**values[0], **values[1]})
+    names = trained_classes(read_class_table(pipeline.classes), pipeline.training.merge).names
+    assert names == ("background", "membrane", "microtubule", "actin", "cofilactin", "ribosome", "tric")
 
 
 def test_the_slurm_profile_plans_the_same_jobs(tmp_path):
