@@ -202,7 +202,9 @@ def _draw_history(path: Path, classes: ClassTable) -> Figure:
 
 
 def _read_scores(path: Path) -> list[dict[str, str]]:
-    return read_table(path, required=("tomogram_id", "class", "dice", "precision", "recall"))
+    """Read the scores of what holds classes; the page of the round shows what is made of hard negatives."""
+    rows = read_table(path, required=("domain", "tomogram_id", "class", "dice", "precision", "recall"))
+    return [row for row in rows if row["domain"] != "hard_negative"]
 
 
 def _draw_dice(path: Path, classes: ClassTable) -> Figure:

@@ -7,6 +7,7 @@ import re
 
 import mrcfile
 import numpy as np
+import pytest
 
 from segnet.score import SCORE_COLUMNS
 from tests.workflow.project import ROOT
@@ -15,7 +16,9 @@ from tomoio.tables import write_table
 from workflow.run_report import RealCase, ReportInputs, write_report
 
 
-def test_a_tomogram_whose_header_has_no_size_is_drawn(tmp_path):
+@pytest.fixture
+def report(tmp_path):
+    """The report on a tomogram whose header says 1 Å, and on the scores of one and of a hard negative."""
     with mrcfile.new(tmp_path / "cell.mrc") as mrc:
         mrc.set_data(np.random.default_rng(0).normal(size=(16, 24, 32)).astype(np.float32))
         mrc.voxel_size = 1.0
@@ -25,7 +28,8 @@ def test_a_tomogram_whose_header_has_no_size_is_drawn(tmp_path):
         "tomogram_id": "unseen",
         "domain": "synthetic",
     }
-    write_table(tmp_path / "scores.tsv", SCORE_COLUMNS, [row])
+    ice = row | {"tomogram_id": "ice", "domain": "hard_negative"}
+    write_table(tmp_path / "scores.tsv", SCORE_COLUMNS, [row, ice])
     (tmp_path / "history.csv").write_text("step,loss\n1,0.5\n")
     inputs = ReportInputs(
         synthetic=[],
@@ -37,6 +41,15 @@ def test_a_tomogram_whose_header_has_no_size_is_drawn(tmp_path):
         drawn_values={},
     )
     write_report(inputs, read_class_table(ROOT / "config" / "classes.tsv"), tmp_path / "report.html")
-    pictures = re.findall(r"data:image/png;base64,([^\"]+)", (tmp_path / "report.html").read_text())
+    return (tmp_path / "report.html").read_text()
+
+
+def test_a_tomogram_whose_header_has_no_size_is_drawn(report):
+    pictures = re.findall(r"data:image/png;base64,([^\"]+)", report)
     assert len(pictures) == 4  # the tomogram without and with its labels, the training, the Dice
     assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_a_dice_is_shown_where_there_are_classes_only(report):
+    assert "<td>unseen</td>" in report
+    assert "<td>ice</td>" not in report
