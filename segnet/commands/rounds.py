@@ -1,5 +1,9 @@
 """Show the history of rounds: what each was trained on, how long that took, how well it does.
 
+What a network was trained on is read from its card; accepted corrections that no network has seen are listed
+below the table. The last column is the share of crops without any object (hard negatives) that the network
+calls some class, those apart that it was trained on.
+
 With --report, also writes one self-contained HTML page on a round: Dice by class and domain over the rounds,
 what was added, what got better and worse, pictures before and after, and the regions proposed next.
 
@@ -29,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the table and write the page."""
     from segnet.rounds.corrections import read_corrections
-    from segnet.rounds.history import format_history, read_history
+    from segnet.rounds.history import format_history, read_history, unseen_corrections
     from segnet.rounds.report import write_round_report
     from segnet.rounds.tomograms import read_tomograms
     from tomoio import read_class_table
@@ -39,6 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not history:
         raise ValueError(f"{arguments.rounds}: no trained round; wanted ROUND/model/model.json there")
     print(format_history(history))
+    for row in unseen_corrections(history, corrections):
+        print(f"no network has seen {row.region_id} yet ({row.role}, for round {row.round})")
     if arguments.report:
         output = arguments.output or arguments.rounds / arguments.report / "report.html"
         write_round_report(

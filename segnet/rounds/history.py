@@ -17,6 +17,29 @@ from tomoio.tables import read_table
 
 Dice = Mapping[str, Mapping[str, float]]
 _BACKGROUND_NAME = "background"
+_HARD_NEGATIVE = "hard_negative"
+
+
+@dataclass(frozen=True)
+class HardNegative:
+    """What a network makes of a crop that holds no object.
+
+    Attributes
+    ----------
+    region_id
+        The crop.
+    called_voxels
+        Voxels that are called some class but background.
+    voxels
+        All voxels that count: those that are not ignored.
+    is_trained_on
+        Whether the network had it in training, so that this says little of other such crops.
+    """
+
+    region_id: str
+    called_voxels: int
+    voxels: int
+    is_trained_on: bool
 
 
 @dataclass(frozen=True)
@@ -29,30 +52,48 @@ class RoundHistory:
         The round.
     parts
         Training parts by domain, from the network's card.
+    trained
+        Corrections that its network was trained on, from the card.
     added
-        Corrections that this round trained on first.
+        Those that the network of the round before was not trained on.
+    waiting
+        Rows of the table that belong to its training and that its network has not seen.
     corrected_voxels
-        Labelled voxels of all corrections that it trained on.
+        Labelled voxels of all corrections that it was trained on.
     training_minutes
         None where it is not recorded.
     steps
         Training steps.
+    network
+        Size of the network, in words.
     dice
         Domain: class: Dice, averaged over tomograms; classes in neither volume are left out.
+    hard_negatives
+        Crops without objects.
     """
 
     name: str
     parts: Mapping[str, int]
+    trained: tuple[Correction, ...]
     added: tuple[Correction, ...]
+    waiting: tuple[Correction, ...]
     corrected_voxels: int
     training_minutes: float | None
     steps: int
+    network: str
     dice: Dice
+    hard_negatives: tuple[HardNegative, ...]
 
     def mean_dice(self, domain: str) -> float:
         """Return the mean over the classes but background; NaN where there is none."""
         values = [value for name, value in self.dice.get(domain, {}).items() if name != _BACKGROUND_NAME]
         return sum(values) / len(values) if values else math.nan
+
+    def called_share(self, *, is_trained_on: bool) -> float:
+        """Return which share of the hard negatives is called some class; NaN where there is none."""
+        chosen = [one for one in self.hard_negatives if one.is_trained_on == is_trained_on]
+        voxels = sum(one.voxels for one in chosen)
+        return sum(one.called_voxels for one in chosen) / voxels if voxels else math.nan
 
 
 def read_history(rounds_dir: Path, corrections: Sequence[Correction]) -> tuple[RoundHistory, ...]:
@@ -61,41 +102,92 @@ def read_history(rounds_dir: Path, corrections: Sequence[Correction]) -> tuple[R
     Parameters
     ----------
     rounds_dir
-        Folder with a folder for each round, with ``model/model.json`` and ``scores.tsv``.
+        Folder with a folder for each round, with ``model/model.json`` and ``scores.tsv``. Folders with other
+        names than those of rounds are passed over.
     corrections
-        Rows of corrections.tsv.
+        Rows of corrections.tsv. What a network was trained on is read from its card; the table says who
+        corrected it, and what waits for a training.
     """
     folders = [path.parents[1] for path in rounds_dir.glob("*/model/model.json")]
+    folders = [path for path in folders if _is_round(path.name)]
     folders.sort(key=lambda path: round_key(path.name))
     history: list[RoundHistory] = []
     for folder in folders:
-        earlier = history[-1].name if history else None
-        history.append(_read_round(folder, earlier, corrections))
+        history.append(_read_round(folder, history[-1].trained if history else (), corrections))
     return tuple(history)
 
 
-def _read_round(folder: Path, earlier: str | None, corrections: Sequence[Correction]) -> RoundHistory:
+def _is_round(name: str) -> bool:
+    try:
+        round_key(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_round(
+    folder: Path, earlier: Sequence[Correction], corrections: Sequence[Correction]
+) -> RoundHistory:
     card = _read_json(folder / "model" / "model.json")
     manifest = _read_json(folder / "model" / "manifest.json")
-    used = training_corrections(corrections, folder.name)
-    known = {row.region_id for row in training_corrections(corrections, earlier)} if earlier else set()
     seconds = manifest.get("timings_s", {}).get("training")
     parts: dict[str, int] = defaultdict(int)
     for row in card.get("data", []):
         parts[row["domain"]] += 1
+    trained = _trained_corrections(folder.name, card, corrections)
+    seen, known = _keys(trained), _keys(earlier)
+    table = training_corrections(corrections, folder.name)
     return RoundHistory(
         folder.name,
         dict(parts),
-        tuple(row for row in used if row.region_id not in known),
-        sum(corrected_voxels(row) for row in used),
+        trained,
+        tuple(row for row in trained if _key(row) not in known),
+        tuple(row for row in table if _key(row) not in seen),
+        sum(corrected_voxels(row) for row in trained),
         None if seconds is None else seconds / 60,
         int(card.get("steps", 0)),
+        _network_size(card.get("network", {})),
         read_dice(folder / "scores.tsv"),
+        read_hard_negatives(folder / "scores.tsv", {row.region_id for row in trained}),
     )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _key(row: Correction) -> tuple[str, str]:
+    """A correction that takes the place of another one has the same region and other labels."""
+    return row.region_id, row.sha256
+
+
+def _keys(rows: Sequence[Correction]) -> set[tuple[str, str]]:
+    return {_key(row) for row in rows}
+
+
+def _trained_corrections(
+    round_name: str, card: Mapping[str, Any], corrections: Sequence[Correction]
+) -> tuple[Correction, ...]:
+    """Return the corrections in a network's card, each as the table describes it where it still does."""
+    table = {_key(row): row for row in corrections}
+    found = [
+        Correction(
+            round_name,
+            part["part"],
+            _HARD_NEGATIVE if part["domain"] == _HARD_NEGATIVE else "train",
+            Path(part["labels"]),
+            part["labels_sha256"],
+            note="not in the table any more",
+        )
+        for part in card.get("data", [])
+        if part["domain"] != "synthetic"
+    ]
+    return tuple(table.get(_key(row), row) for row in found)
+
+
+def _network_size(network: Mapping[str, Any]) -> str:
+    units = {"base_width": "channels", "levels": "levels", "slices": "slices"}
+    return ", ".join(f"{network[key]} {unit}" for key, unit in units.items() if key in network)
 
 
 def corrected_voxels(correction: Correction) -> int:
@@ -105,14 +197,23 @@ def corrected_voxels(correction: Correction) -> int:
     return read_crop_record(correction.provenance_path).region.voxels
 
 
+def unseen_corrections(
+    history: Sequence[RoundHistory], corrections: Sequence[Correction]
+) -> tuple[Correction, ...]:
+    """Return the rows of the table that are to be trained on and that no network has seen yet."""
+    seen = {key for entry in history for key in _keys(entry.trained)}
+    return tuple(row for row in corrections if row.role != "held_out" and _key(row) not in seen)
+
+
 def read_dice(path: Path) -> dict[str, dict[str, float]]:
-    """Read Dice by domain and class from scores.tsv, averaged over tomograms; {} where there is none."""
-    if not path.is_file():
-        return {}
+    """Read Dice by domain and class from scores.tsv, averaged over tomograms; {} where there is none.
+
+    Hard negatives hold no class, so that a Dice says nothing of them: see `read_hard_negatives`.
+    """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in read_table(path, required=("domain", "tomogram_id", "class", "dice")):
+    for row in _read_scores(path):
         value = float(row["dice"])
-        if not math.isnan(value):
+        if not math.isnan(value) and row["domain"] != _HARD_NEGATIVE:
             found[row["domain"]][row["class"]].append(value)
     return {
         domain: {name: sum(values) / len(values) for name, values in by_class.items()}
@@ -120,21 +221,67 @@ def read_dice(path: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def format_history(history: Sequence[RoundHistory]) -> str:
-    """Return the history as a text table: data, training, scores, time."""
-    domains = sorted({domain for entry in history for domain in entry.dice})
-    header = ["round", "parts", "added", "corrected voxels", "steps", "minutes"]
-    header += [f"Dice {domain}" for domain in domains]
-    rows = [header]
-    for entry in history:
-        parts = " + ".join(f"{count} {domain}" for domain, count in sorted(entry.parts.items()))
-        minutes = "" if entry.training_minutes is None else f"{entry.training_minutes:.1f}"
-        cells = [entry.name, parts, str(len(entry.added)), f"{entry.corrected_voxels:,}", str(entry.steps)]
-        rows.append([*cells, minutes, *(_number(entry.mean_dice(domain)) for domain in domains)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+def read_hard_negatives(path: Path, trained: set[str]) -> tuple[HardNegative, ...]:
+    """Read from scores.tsv how much of each hard negative is called some class.
+
+    Parameters
+    ----------
+    path
+        The table of scores; where there is none, the result is empty.
+    trained
+        Regions that the network was trained on.
+    """
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in _read_scores(path):
+        if row["domain"] == _HARD_NEGATIVE:
+            found[row["tomogram_id"]][row["class"]] = int(row["predicted_voxels"])
+    return tuple(
+        HardNegative(
+            name,
+            sum(counts.values()) - counts.get(_BACKGROUND_NAME, 0),
+            sum(counts.values()),
+            name in trained,
+        )
+        for name, counts in sorted(found.items())
     )
+
+
+def _read_scores(path: Path) -> list[dict[str, str]]:
+    columns = ("domain", "tomogram_id", "class", "dice")
+    return read_table(path, required=columns) if path.is_file() else []
+
+
+def format_history(history: Sequence[RoundHistory]) -> str:
+    """Return the history as a text table: network, data, training, scores, time."""
+    domains = sorted({domain for entry in history for domain in entry.dice})
+    header = ["round", "network", "parts", "added", "waiting", "corrected voxels", "steps", "minutes"]
+    header += [*(f"Dice {domain}" for domain in domains), "hard negatives called a class"]
+    rows = [header, *([*_cells(entry), *_score_cells(entry, domains)] for entry in history)]
+    used = [column for column in range(len(header)) if any(row[column] for row in rows[1:])]
+    widths = {column: max(len(row[column]) for row in rows) for column in used}
+    return "\n".join("  ".join(row[column].rjust(widths[column]) for column in used) for row in rows)
+
+
+def _cells(entry: RoundHistory) -> list[str]:
+    return [
+        entry.name,
+        entry.network,
+        " + ".join(f"{count} {domain}" for domain, count in sorted(entry.parts.items())),
+        str(len(entry.added)),
+        str(len(entry.waiting) or ""),
+        f"{entry.corrected_voxels:,}",
+        str(entry.steps),
+        "" if entry.training_minutes is None else f"{entry.training_minutes:.1f}",
+    ]
+
+
+def _score_cells(entry: RoundHistory, domains: Sequence[str]) -> list[str]:
+    shares = {
+        "": entry.called_share(is_trained_on=False),
+        " (trained on)": entry.called_share(is_trained_on=True),
+    }
+    called = ", ".join(f"{share:.2%}{mark}" for mark, share in shares.items() if not math.isnan(share))
+    return [*(_number(entry.mean_dice(domain)) for domain in domains), called]
 
 
 def _number(value: float) -> str:
@@ -143,7 +290,7 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True)
 class DiceChange:
-    """How a class's Dice changed from one round to the next."""
+    """How a class's Dice changed from one round to the next; NaN where a round has no score of it."""
 
     domain: str
     name: str
@@ -156,11 +303,18 @@ class DiceChange:
 
 
 def dice_changes(before: Dice, after: Dice) -> tuple[DiceChange, ...]:
-    """Return the changes of all classes scored in both rounds, the greatest loss first."""
+    """Return the changes of all classes, the greatest loss first, those with a single score last."""
+    domains = dict.fromkeys([*before, *after])
     changes = [
-        DiceChange(domain, name, before[domain][name], value)
-        for domain, by_class in after.items()
-        for name, value in by_class.items()
-        if name in before.get(domain, {})
+        DiceChange(
+            domain,
+            name,
+            before.get(domain, {}).get(name, math.nan),
+            after.get(domain, {}).get(name, math.nan),
+        )
+        for domain in domains
+        for name in dict.fromkeys([*before.get(domain, {}), *after.get(domain, {})])
     ]
-    return tuple(sorted(changes, key=lambda entry: entry.change))
+    single = [entry for entry in changes if math.isnan(entry.change)]
+    both = [entry for entry in changes if not math.isnan(entry.change)]
+    return (*sorted(both, key=lambda entry: entry.change), *single)

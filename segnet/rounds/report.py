@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segnet.rounds.comparisons import Comparisons, compare_held_out, compare_regions
 from segnet.rounds.corrections import Correction
-from segnet.rounds.crop import read_crop_record
-from segnet.rounds.history import RoundHistory, corrected_voxels, dice_changes, read_history
-from segnet.rounds.layout import proposals_table, segmentations_dir
-from segnet.rounds.pictures import cut_region, overlay, thick_slice, to_grey
-from segnet.rounds.regions import Region, read_regions
-from segnet.rounds.tomograms import TomogramRow, segmentation_file
-from tomoio import ClassTable, new_file, read_labels, read_volume
+from segnet.rounds.history import (
+    DiceChange,
+    HardNegative,
+    RoundHistory,
+    corrected_voxels,
+    dice_changes,
+    read_history,
+)
+from segnet.rounds.layout import proposals_table
+from segnet.rounds.regions import read_regions
+from segnet.rounds.tomograms import TomogramRow
+from tomoio import ClassTable, new_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_PICTURES = 8
 _SMALL_CHANGE = 0.005
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1200px; margin: 2rem auto }
@@ -33,7 +38,7 @@ img { max-width: 100%; display: block } table { border-collapse: collapse; font-
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #eee; text-align: right }
 th:first-child, td:first-child { text-align: left } .note { color: #555 }
 .legend span { margin-right: 1rem } .legend i { display: inline-block; width: .9em; height: .9em }
-.up { color: #00724c } .down { color: #b3400b }
+.row { display: flex; flex-wrap: wrap; gap: 2rem } .up { color: #00724c } .down { color: #b3400b }
 """
 
 
@@ -91,8 +96,9 @@ def write_round_report(
         _progress(history, classes),
         _added(history[-1]),
         _better_and_worse(history),
-        _held_out_pictures(history, rounds_dir, classes, corrections),
-        _before_and_after(history, rounds_dir, tomograms, classes),
+        _hard_negatives(history),
+        _pictures("Held out from all rounds", compare_held_out(history, rounds_dir, classes, corrections)),
+        _pictures("Before and after", compare_regions(history, rounds_dir, tomograms, classes)),
         _next_regions(rounds_dir, round_name),
     ]
     page = (
@@ -126,10 +132,13 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _progress(history: Sequence[RoundHistory], classes: ClassTable) -> str:
     domains = sorted({domain for entry in history for domain in entry.dice})
-    header = ["round", "training parts", "corrected voxels", "minutes", *(f"Dice, {d}" for d in domains)]
+    header = ["round", "network", "steps", "training parts", "corrected voxels", "minutes"]
+    header += [f"Dice, {domain}" for domain in domains]
     rows = [
         [
             entry.name,
+            entry.network,
+            f"{entry.steps:,}",
             ", ".join(f"{count} {domain}" for domain, count in sorted(entry.parts.items())),
             f"{entry.corrected_voxels:,}",
             "" if entry.training_minutes is None else f"{entry.training_minutes:.1f}",
@@ -141,7 +150,22 @@ def _progress(history: Sequence[RoundHistory], classes: ClassTable) -> str:
     chart = (
         _picture(_dice_chart(history, domains, classes), "Dice by class over the rounds") if domains else ""
     )
-    return f"<h2>Progress</h2>{note}{_table(header, rows)}{chart}"
+    by_class = "".join(_dice_by_class(history, domain, classes) for domain in domains)
+    return f"<h2>Progress</h2>{note}{_table(header, rows)}{chart}<div class='row'>{by_class}</div>"
+
+
+def _dice_by_class(history: Sequence[RoundHistory], domain: str, classes: ClassTable) -> str:
+    """Return the numbers of the chart: a row a class, a column a round."""
+    scored = {name for entry in history for name in entry.dice.get(domain, {})}
+    rows = [
+        [name, *(_number(entry.dice.get(domain, {}).get(name, math.nan)) for entry in history)]
+        for name in [
+            *(name for name in classes.names if name in scored),
+            *sorted(scored - set(classes.names)),
+        ]
+    ]
+    header = [f"Dice, {domain}", *(f"round {entry.name}" for entry in history)]
+    return f"<div>{_table(header, rows)}</div>"
 
 
 def _number(value: float) -> str:
@@ -180,14 +204,17 @@ def _embedded(png: bytes, text: str) -> str:
 
 
 def _added(entry: RoundHistory) -> str:
+    waiting = ", ".join(f"{row.region_id} ({row.role})" for row in entry.waiting)
+    note = f"<p>Accepted, but not in the training of this network: {html.escape(waiting)}.</p>"
+    after = note if waiting else ""
     if not entry.added:
-        return "<h2>What was added</h2><p>Nothing: no correction is new in this round.</p>"
+        return f"<h2>What was added</h2><p>Nothing: no correction is new in this round.</p>{after}"
     rows = [
         [row.region_id, row.role, f"{corrected_voxels(row):,}", row.annotator, row.seeded_by, row.note]
         for row in entry.added
     ]
     header = ["region", "role", "voxels", "annotator", "corrected labels of", "note"]
-    return f"<h2>What was added</h2>{_table(header, rows)}"
+    return f"<h2>What was added</h2>{_table(header, rows)}{after}"
 
 
 def _better_and_worse(history: Sequence[RoundHistory]) -> str:
@@ -195,106 +222,50 @@ def _better_and_worse(history: Sequence[RoundHistory]) -> str:
         return ""
     before, after = history[-2:]
     rows = [
-        [entry.domain, entry.name, f"{entry.before:.3f}", f"{entry.after:.3f}", _coloured(entry.change)]
+        [entry.domain, entry.name, _number(entry.before), _number(entry.after), _change(entry)]
         for entry in dice_changes(before.dice, after.dice)
     ]
     header = ["domain", "class", f"Dice, round {before.name}", f"Dice, round {after.name}", "change"]
     return f"<h2>Better and worse</h2>{_table(header, rows)}"
 
 
-def _coloured(change: float) -> _Html:
-    kind = "" if abs(change) < _SMALL_CHANGE else "up" if change > 0 else "down"
-    return _Html(f"<span class='{kind}'>{change:+.3f}</span>")
+def _change(entry: DiceChange) -> _Html:
+    """Return the change in its colour; in words where only one round has a score of the class."""
+    if math.isnan(entry.change):
+        return _Html("new" if math.isnan(entry.before) else "gone")
+    kind = "" if abs(entry.change) < _SMALL_CHANGE else "up" if entry.change > 0 else "down"
+    return _Html(f"<span class='{kind}'>{entry.change:+.3f}</span>")
 
 
-def _held_out_pictures(
-    history: Sequence[RoundHistory],
-    rounds_dir: Path,
-    classes: ClassTable,
-    corrections: Sequence[Correction],
-) -> str:
-    """Draw the held-out crops: image, truth, and the labels of the last two rounds."""
-    found = []
-    for row in [row for row in corrections if row.role == "held_out"][:_MOST_PICTURES]:
-        labels = {
-            f"round {entry.name}": rounds_dir / entry.name / "held_out" / f"{row.region_id}_labels.mrc"
-            for entry in history[-2:]
-        }
-        if not row.labels_path.is_file() or not all(path.is_file() for path in labels.values()):
-            continue
-        image, middle = read_volume(row.image_path).data, _middle_slice(row)
-        panels = {"corrected by a person": read_labels(row.labels_path).data[middle]}
-        panels |= {title: read_labels(path).data[middle] for title, path in labels.items()}
-        figure = _panels(thick_slice(image, middle), panels, classes)
-        found.append(f"<h3>{html.escape(row.region_id)}</h3>" + _picture(figure, row.region_id))
-    return "<h2>Held out from all rounds</h2>" + "".join(found) if found else ""
-
-
-def _middle_slice(row: Correction) -> int:
-    core = read_crop_record(row.provenance_path).core
-    return (core.start + core.stop) // 2
-
-
-def _before_and_after(
-    history: Sequence[RoundHistory],
-    rounds_dir: Path,
-    tomograms: Sequence[TomogramRow],
-    classes: ClassTable,
-) -> str:
-    """Draw what the last two rounds say of the regions that were added, and of every tomogram's centre."""
-    if len(history) < 2:
+def _hard_negatives(history: Sequence[RoundHistory]) -> str:
+    """Return which share of each crop without objects every round calls some class."""
+    names = sorted({one.region_id for entry in history for one in entry.hard_negatives})
+    if not names:
         return ""
-    before, after = (segmentations_dir(rounds_dir, entry.name) for entry in history[-2:])
-    found = []
-    for tomogram in tomograms:
-        maps = [segmentation_file(folder, tomogram, "labels") for folder in (before, after)]
-        if maps[0] is None or maps[1] is None:
-            continue
-        added = [region for region in _regions_of(history[-1].added) if _lies_in(region, tomogram)]
-        for region in added or [_centre(tomogram, maps[0])]:
-            image = cut_region(region, tomogram, tomogram.path)
-            middle = len(image) // 2
-            panels = {
-                f"round {entry.name}": cut_region(region, tomogram, path)[middle].astype(np.uint8)
-                for entry, path in zip(history[-2:], maps, strict=True)
-                if path is not None
-            }
-            title = f"{region.region_id}, slice {region.z_start + middle} of {tomogram.tomogram_id}"
-            figure = _panels(thick_slice(image, middle), panels, classes)
-            found.append(f"<h3>{html.escape(title)}</h3>" + _picture(figure, title))
-    return "<h2>Before and after</h2>" + "".join(found[:_MOST_PICTURES]) if found else ""
+    found = [{one.region_id: one for one in entry.hard_negatives} for entry in history]
+    rows = [[name, *(_called(by_name.get(name)) for by_name in found)] for name in names]
+    header = ["crop", *(f"round {entry.name}" for entry in history)]
+    note = (
+        "<p class='note'>Share of the voxels of crops without any object (ice, gold, carbon, fringes) that "
+        "the network calls some class: the less, the better. * : it was trained on this crop, so that "
+        "the number says little of other ones.</p>"
+    )
+    return f"<h2>Taken for something that is not there</h2>{note}{_table(header, rows)}"
 
 
-def _regions_of(corrections: Iterable[Correction]) -> list[Region]:
-    paths = [row.provenance_path for row in corrections]
-    return [read_crop_record(path).region for path in paths if path.is_file()]
+def _called(one: HardNegative | None) -> str:
+    if one is None or not one.voxels:
+        return ""
+    return f"{one.called_voxels / one.voxels:.2%}{' *' if one.is_trained_on else ''}"
 
 
-def _lies_in(region: Region, tomogram: TomogramRow) -> bool:
-    return region.tomogram_id == tomogram.tomogram_id
-
-
-def _centre(tomogram: TomogramRow, labels: Path) -> Region:
-    from tomoio import read_header
-
-    depth, height, width = read_header(labels, pixel_size_angstrom=tomogram.pixel_size_angstrom).shape
-    return Region("", "centre", tomogram.tomogram_id, depth // 2, 0, 0, 1, height, width)
-
-
-def _panels(image: np.ndarray, labels: dict[str, np.ndarray], classes: ClassTable) -> Figure:
-    from matplotlib.figure import Figure
-
-    count = 1 + len(labels)
-    figure = Figure(figsize=(4 * count, 4.2 * image.shape[0] / image.shape[1] + 0.3), layout="constrained")
-    axes = figure.subplots(1, count)
-    axes[0].imshow(to_grey(image), cmap="gray", vmin=0, vmax=1)
-    axes[0].set_title("image", fontsize=9)
-    for axis, (title, values) in zip(axes[1:], labels.items(), strict=True):
-        axis.imshow(overlay(image, values, classes))
-        axis.set_title(title, fontsize=9)
-    for axis in axes:
-        axis.set_axis_off()
-    return figure
+def _pictures(heading: str, found: Comparisons) -> str:
+    if not (found.drawn or found.left_out):
+        return ""
+    parts = [f"<h3>{html.escape(title)}</h3>" + _picture(figure, title) for title, figure in found.drawn]
+    if found.left_out:
+        parts.append(f"<p class='note'>Not drawn: {html.escape('; '.join(found.left_out))}.</p>")
+    return f"<h2>{heading}</h2>" + "".join(parts)
 
 
 def _next_regions(rounds_dir: Path, round_name: str) -> str:
