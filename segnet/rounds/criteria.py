@@ -22,6 +22,8 @@ _LEAST_CLASS_SHARE = 0.02
 # Doubt in background voxels says little of what was missed: with full weight, windows correlate less with the
 # Dice that they really cost (benchmarks/rounds.py: 0.85, without these voxels 0.90).
 _UNKNOWN_CLASS_WEIGHT = 0.25
+# Novelty of a window that is one standard deviation a feature away from the nearest one that was trained on.
+_RARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,11 @@ def _broken_share(
     return short / (voxels + max(1.0, float(voxels.mean())))
 
 
-def explain(criteria: Criteria, window: int, classes: ClassTable) -> str:
-    """Return in words what makes a window worth correcting."""
+def explain(criteria: Criteria, window: int, classes: ClassTable, rarity: NDArray[np.float64]) -> str:
+    """Return in words what makes a window worth correcting.
+
+    ``rarity`` is the novelty of every window beside the training data, 0 to 1; zeros where it is not known.
+    """
     share, ratio = criteria.error[window], _times(criteria.error, window)
     parts = [f"the network expects {share:.1%} of its voxels to be wrong{ratio}"]
     lost = criteria.lost_dice[1:, window]
@@ -154,6 +159,8 @@ def explain(criteria: Criteria, window: int, classes: ClassTable) -> str:
     for row, name in enumerate(classes.names):
         if _stands_out(criteria.broken[row], window) and criteria.broken[row, window] > 0.1:
             parts.append(f"{name} in short pieces")
+    if _stands_out(rarity, window) and rarity[window] > _RARE:
+        parts.append("unlike what the network was trained on")
     return "; ".join(parts)
 
 

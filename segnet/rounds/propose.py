@@ -101,7 +101,11 @@ def propose_regions(
     if model_dir is not None and config.novelty_weight:
         known = describe_training_data(model_dir, classes, crop.size_voxels, config.binning)
     chosen = choose_windows(candidates, config, known, avoid)
-    return tuple(_make_proposal(candidates, window, score, round_name, classes) for window, score in chosen)
+    descriptors = candidates.criteria.descriptors
+    rarity = novelty(descriptors, known, descriptors.std(axis=0))
+    return tuple(
+        _make_proposal(candidates, window, score, round_name, classes, rarity) for window, score in chosen
+    )
 
 
 def _folders_with(tomogram: TomogramRow, others: Sequence[Path]) -> list[Path]:
@@ -224,7 +228,12 @@ def _triple(values: NDArray[np.int64]) -> tuple[int, int, int]:
 
 
 def _make_proposal(
-    candidates: Candidates, window: int, score: float, round_name: str, classes: ClassTable
+    candidates: Candidates,
+    window: int,
+    score: float,
+    round_name: str,
+    classes: ClassTable,
+    rarity: NDArray[np.float64],
 ) -> Proposal:
     owner = int(candidates.owner[window])
     start, size = _triple(candidates.starts[window]), candidates.grids[owner].size
@@ -235,7 +244,7 @@ def _make_proposal(
         tomogram_id,
         *start,
         *size,
-        explain(candidates.criteria, window, classes),
+        explain(candidates.criteria, window, classes, rarity),
     )
     return Proposal(region, score, float(candidates.criteria.error[window]))
 
