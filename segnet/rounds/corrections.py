@@ -121,10 +121,11 @@ def check_corrections(corrections: Iterable[Correction]) -> None:
         for path in stored_files(row):
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file; it belongs to correction {row.region_id}")
+        record = read_crop_record(row.provenance_path)
         _check_sum(row.labels_path, row.sha256, row.region_id)
         provenance = json.loads(row.provenance_path.read_text(encoding="utf-8"))
         _check_sum(row.image_path, str(provenance.get("image_sha256")), row.region_id)
-        for wanted in read_crop_record(row.provenance_path).normalisations:
+        for wanted in record.normalisations:
             found = read_normalisation(row.image_path, wanted.method)
             if found != wanted:
                 raise ValueError(

@@ -56,6 +56,12 @@ def test_another_contrast_is_noticed(stored):
         check_corrections([stored])
 
 
+def test_a_provenance_that_is_no_json_is_named(stored):
+    stored.provenance_path.write_text("{")
+    with pytest.raises(ValueError, match=r"provenance\.json: not the record of a crop"):
+        check_corrections([stored])
+
+
 @pytest.mark.parametrize("name", ["labels.mrc", "image.mrc", "image.normalisation.json", "provenance.json"])
 def test_a_file_that_is_gone_is_named(stored, name):
     stored.labels_path.with_name(name).unlink()
