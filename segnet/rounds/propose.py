@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from segnet.config.rounds import CropConfig, ProposalConfig
-from segnet.rounds.criteria import Candidates, explain, gather_candidates
+from segnet.rounds.criteria import Candidates, explain, gather_candidates, stands_out
 from segnet.rounds.descriptors import describe_training_data, novelty
 from segnet.rounds.maps import measure_tomogram
 from segnet.rounds.pictures import draw_region
@@ -28,6 +28,15 @@ _LEAST_PRESENT_SHARE = 0.005  # of the voxels that are not background
 _PLENTY_OF_VOXELS = 0.01  # share of a window
 _PLENTY_OF_PIECES = 0.25  # share of the thin objects in a window
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen window, its score when it was chosen, and whether few windows were as unlike what is known."""
+
+    window: int
+    score: float
+    is_novel: bool
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def propose_regions(
     if model_dir is not None and config.novelty_weight:
         known = describe_training_data(model_dir, classes, crop.size_voxels, config.binning)
     chosen = choose_windows(candidates, config, known, avoid)
-    return tuple(_make_proposal(candidates, window, score, round_name, classes) for window, score in chosen)
+    return tuple(_make_proposal(candidates, choice, round_name, classes) for choice in chosen)
 
 
 def choose_windows(
@@ -105,8 +114,8 @@ def choose_windows(
     config: ProposalConfig,
     known: NDArray[np.float64],
     avoid: Sequence[Region],
-) -> list[tuple[int, float]]:
-    """Choose windows one after the other; return their indices and scores.
+) -> list[Choice]:
+    """Choose windows one after the other.
 
     Parameters
     ----------
@@ -132,14 +141,15 @@ def choose_windows(
     value = config.error_weight * _share_of_largest(_value_by_class(criteria.lost_dice))
     value = value + config.coverage_weight * _share_of_largest(_coverage_by_class(criteria.content))
     discount = np.ones(len(candidates.owner))
-    chosen: list[tuple[int, float]] = []
+    chosen: list[Choice] = []
     while len(chosen) < config.n_regions and free.any():
         gain = (value / (1 + config.class_saturation * gathered)[:, np.newaxis]).sum(axis=0)
-        rarity = 1 + config.novelty_weight * novelty(criteria.descriptors, known, spread)
+        unlike = novelty(criteria.descriptors, known, spread)
+        rarity = 1 + config.novelty_weight * unlike
         most = float(gain[free].max()) or 1.0  # gains fall with every choice; the rest is relative to them
         score = np.where(free, (gain + most * fixed) * rarity * discount, -1.0)
         best = int(np.argmax(score))
-        chosen.append((best, float(score[best])))
+        chosen.append(Choice(best, float(score[best]), stands_out(unlike, best)))
         gathered += criteria.content[:, best] / usual
         known = np.concatenate([known, criteria.descriptors[[best]]])
         same = candidates.owner == candidates.owner[best]
@@ -213,9 +223,8 @@ def _triple(values: NDArray[np.int64]) -> tuple[int, int, int]:
     return int(values[0]), int(values[1]), int(values[2])
 
 
-def _make_proposal(
-    candidates: Candidates, window: int, score: float, round_name: str, classes: ClassTable
-) -> Proposal:
+def _make_proposal(candidates: Candidates, choice: Choice, round_name: str, classes: ClassTable) -> Proposal:
+    window = choice.window
     owner = int(candidates.owner[window])
     start, size = _triple(candidates.starts[window]), candidates.grids[owner].size
     tomogram_id = candidates.maps[owner].tomogram.tomogram_id
@@ -225,9 +234,9 @@ def _make_proposal(
         tomogram_id,
         *start,
         *size,
-        explain(candidates.criteria, window, classes),
+        explain(candidates.criteria, window, classes, is_novel=choice.is_novel),
     )
-    return Proposal(region, score, float(candidates.criteria.error[window]))
+    return Proposal(region, choice.score, float(candidates.criteria.error[window]))
 
 
 def _region_id(round_name: str, tomogram_id: str, start: Sequence[int], size: Sequence[int]) -> str:

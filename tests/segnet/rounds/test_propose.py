@@ -133,6 +133,17 @@ def test_the_reason_names_the_classes_that_a_region_shows(tmp_path):
     assert "shows actin (" in first.region.reason
 
 
+def test_a_region_unlike_the_others_says_so(tmp_path):
+    labels, uncertainty = _quiet()
+    uncertainty[:] = 0.4
+    image = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    image[8:16, 32:64, 32:64] += 4
+    first, second, _ = _propose(tmp_path, [_write(tmp_path, "a", labels, uncertainty, image)])
+    assert "unlike" not in first.region.reason  # there is nothing yet to be unlike
+    assert "unlike the training data and the regions above" in second.region.reason
+    assert shared_voxels(second.region, Region("1.1", "box", "a", 8, 32, 32, 8, 32, 32)) > 4000
+
+
 def test_a_network_that_found_nothing_is_named(tmp_path, caplog):
     row = _write(tmp_path, "a", *_quiet())
     assert len(_propose(tmp_path, [row])) == 3
