@@ -31,7 +31,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -90,11 +89,15 @@ def start_logging() -> None:
     log.setLevel(logging.INFO)
 
 
-def side_by_side(jobs: int, tasks: Sequence[Callable[[], Any]]) -> None:
-    """Run tasks in processes of their own, ``jobs`` at a time, in their order."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=start_logging) as pool:
-        for running in [pool.submit(task) for task in tasks]:
-            running.result()
+def side_by_side(jobs: int, tasks: Sequence[Callable[[], None]]) -> None:
+    """Run tasks in processes of their own, ``jobs`` at a time, in their order; stop all if one fails."""
+    with get_context("spawn").Pool(jobs, initializer=start_logging) as pool:
+        for _ in pool.imap(call, tasks):
+            pass
+
+
+def call(task: Callable[[], None]) -> None:
+    task()
 
 
 def remember(path: Path, make: Callable[[], dict[str, Any]]) -> None:
