@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,24 @@ def test_a_new_row_keeps_every_other_line(tmp_path):
     lines = table.read_text().splitlines()
     assert lines[:3] == ["# mine", header, "# 1.1\told"]
     assert [(row.region_id, row.round) for row in read_corrections(table)] == [("r1", "1.2"), ("r2", "1.1")]
+
+
+@pytest.mark.parametrize("note", ['"ice, I think', '"ice"', "two  spaces"])
+def test_a_note_takes_nothing_of_the_next_row(tmp_path, note):
+    table = tmp_path / "corrections.tsv"
+    rows = [replace(_correction("r1"), note=note, annotator=note), _correction("r2")]
+    for row in rows:
+        put_correction(table, row)
+    put_correction(table, rows[0])
+    assert list(read_corrections(table)) == rows
+
+
+def test_a_byte_order_mark_stays_where_it_was(tmp_path):
+    table = tmp_path / "corrections.tsv"
+    table.write_text("\t".join(CORRECTION_COLUMNS) + "\n", encoding="utf-8-sig")
+    put_correction(table, _correction("r1"))
+    assert table.read_bytes().startswith(b"\xef\xbb\xbfround\t")
+    assert read_corrections(table) == (_correction("r1"),)
 
 
 def test_rows_put_by_two_processes_at_a_time_all_arrive(tmp_path):
