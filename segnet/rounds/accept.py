@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,16 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segnet.normalisation import write_normalisations
+from segnet.config.rounds import round_key
 from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import AnyVolume, read_correction
-from segnet.rounds.regions import add_region, shared_voxels
-from tomoio import BACKGROUND, IGNORE, ClassTable, sha256_of, write_labels, write_volume
+from segnet.rounds.regions import add_region, check_same_box, shared_voxels
+from segnet.rounds.store import store_correction
+from segnet.rounds.tables import check_writable
+from tomoio import BACKGROUND, IGNORE, ClassTable
 from tomoio.labels import as_labels
 
 _SIZE_TOLERANCE = 1e-3
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -168,17 +163,21 @@ def accept_correction(
 ) -> Acceptance:
     """Store a checked correction, put its row into corrections.tsv and its box into regions.tsv.
 
-    The files go to ``store/{round}/{region_id}/{checksum}/`` (labels.mrc, image.mrc, its
-    normalisation and provenance.json), so an
-    earlier acceptance of the region is never overwritten; the row is what decides which of them counts.
+    The files go to ``store/{round}/{region_id}/{checksum}/`` (see `store_correction`), so an earlier
+    acceptance of the region is never overwritten; the row is what decides which of them counts. All that can
+    be refused is refused before anything is stored.
 
     Raises
     ------
     FileExistsError
         If the region was accepted already and ``replace`` is not set.
     ValueError
-        If training and held-out regions would share voxels.
+        If the round is not one, training and held-out regions would share voxels, or regions.tsv has another
+        box under this id.
+    OSError
+        If a table or the store cannot be written.
     """
+    round_key(round_name)  # it names a folder
     rows = read_corrections(table) if table.is_file() else ()
     record = checked.record
     earlier = find_correction(rows, record.region_id)
@@ -188,18 +187,21 @@ def accept_correction(
             "pass --replace to use this correction in its place, the old one is kept"
         )
     _refuse_leak(record, role, [row for row in rows if row is not earlier])
-    provenance = {"round": round_name, "role": role, "annotator": annotator, "note": note}
-    folder, checksum = _store_files(checked, store / round_name / record.region_id, provenance)
-    correction = Correction(
-        round_name,
-        record.region_id,
-        role,
-        folder / "labels.mrc",
-        checksum,
-        record.model,
-        annotator,
-        note,
-    )
+    check_same_box(regions_table, record.region)
+    for path in (regions_table, table):
+        check_writable(path)
+    provenance = {
+        "round": round_name,
+        "role": role,
+        "annotator": annotator,
+        "note": note,
+        "changes": [asdict(change) for change in checked.changes],
+        "notes": list(checked.notes),
+    }
+    parent = store / round_name / record.region_id
+    folder, checksum = store_correction(parent, record, checked.image, checked.labels, provenance)
+    path = folder / "labels.mrc"
+    correction = Correction(round_name, record.region_id, role, path, checksum, record.model, annotator, note)
     add_region(regions_table, record.region)
     put_correction(table, correction)
     return Acceptance(correction, checked, earlier)
@@ -216,42 +218,3 @@ def _refuse_leak(record: CropRecord, role: str, rows: Sequence[Correction]) -> N
                 f"region {record.region_id} ({role}) shares {shared} voxels with {row.region_id} "
                 f"({row.role}) of tomogram {record.tomogram_id}; wanted none between training and held out"
             )
-
-
-def _store_files(checked: CheckedCorrection, parent: Path, provenance: dict[str, str]) -> tuple[Path, str]:
-    """Write the files of a correction into a folder named by their content; whole or not at all."""
-    parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
-    record = checked.record
-    place: dict[str, Any] = {"origin_angstrom": record.origin_angstrom}
-    try:
-        write_labels(partial / "labels.mrc", checked.labels, record.pixel_size_angstrom, **place)
-        write_volume(partial / "image.mrc", _mrc_ready(checked.image), record.pixel_size_angstrom, **place)
-        write_normalisations(partial / "image.mrc", record.normalisations)
-        checksums = [sha256_of(partial / name) for name in ("labels.mrc", "image.mrc")]
-        content = {
-            **provenance,
-            "labels_sha256": checksums[0],
-            "image_sha256": checksums[1],
-            "changes": [asdict(change) for change in checked.changes],
-            "notes": list(checked.notes),
-            "crop": asdict(record),
-        }
-        (partial / "provenance.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        folder = parent / hashlib.sha256("".join(checksums).encode()).hexdigest()[:12]
-        _move_into_place(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder, checksums[0]
-
-
-def _move_into_place(partial: Path, folder: Path) -> None:
-    if folder.exists():  # the same correction again: only what is said of it can differ
-        os.replace(partial / "provenance.json", folder / "provenance.json")
-        return
-    partial.chmod(0o755)
-    os.replace(partial, folder)
-
-
-def _mrc_ready(image: NDArray[Any]) -> NDArray[Any]:
-    return image.astype(np.int16) if image.dtype == np.uint8 else image

@@ -52,6 +52,14 @@ def put_row(
             partial.write_text("\n".join(lines) + "\n", encoding=encoding)
 
 
+def check_writable(path: Path | str) -> None:
+    """Raise PermissionError unless a table can be changed, before anything is done that needs its row."""
+    path = Path(path)
+    folder = next(parent for parent in path.parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path}: cannot be written; wanted a table in a folder that can be changed")
+
+
 def _stripped_end(lines: list[str]) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 

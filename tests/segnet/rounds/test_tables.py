@@ -62,7 +62,13 @@ def test_regions_come_back_as_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("cell", "message"),
-    [("z_start\t-1", "z_start is '-1'"), ("x_size\t0", "x_size is '0'"), ("region_id\ta/b", "'a/b'")],
+    [
+        ("z_start\t-1", "z_start is '-1'"),
+        ("z_start\t²", "z_start is '²'; wanted an integer"),
+        ("x_size\t0", "x_size is '0'"),
+        ("region_id\ta/b", "'a/b'"),
+        ("round\tfoo", r"regions\.tsv: region 'r': round 'foo'; wanted numbers"),
+    ],
 )
 def test_a_region_that_cannot_be_is_refused(tmp_path, cell, message):
     column, value = cell.split("\t")
@@ -92,6 +98,12 @@ def test_training_rows_are_those_up_to_the_round_and_never_held_out():
     assert [row.region_id for row in training_corrections(rows, "1.10")] == ["a", "b"]
     assert training_corrections(rows[::-1], "2.1") == training_corrections(rows, "2.1")
     assert [row.region_id for row in held_out_corrections(rows)] == ["test"]
+
+
+def test_a_round_that_is_none_is_named_with_its_table_and_row(tmp_path):
+    put_correction(tmp_path / "corrections.tsv", _correction("r1", "foo"))
+    with pytest.raises(ValueError, match=r"corrections\.tsv: region 'r1': round 'foo'; wanted numbers"):
+        read_corrections(tmp_path / "corrections.tsv")
 
 
 def test_a_new_row_keeps_every_other_line(tmp_path):
