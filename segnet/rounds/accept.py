@@ -66,7 +66,8 @@ def check_correction(
     region_id
         Which crop.
     paths
-        One label volume, or layers (see `read_correction`). A hard negative needs none.
+        One label volume, or layers (see `read_correction`). A hard negative needs none; of one that is given
+        the 255 (ignore) are kept.
     classes
         The class table; any other label is refused.
     role
@@ -91,12 +92,18 @@ def check_correction(
     corrected, painted = _ignore_context(corrected, record)
     notes += [painted] if painted else []
     if role == "hard_negative":
+        notes += _name_dropped(corrected) if paths else []
         corrected = np.where(corrected == IGNORE, IGNORE, BACKGROUND).astype(np.uint8)
     as_labels(corrected, ", ".join(map(str, paths)), classes)
     changes = count_changes(seed[record.core], corrected[record.core], classes)
     if not any(change.added or change.removed for change in changes):
         notes.append("no voxel differs from the network's labels")
     return CheckedCorrection(record, image, corrected, changes, tuple(notes))
+
+
+def _name_dropped(labels: NDArray[np.uint8]) -> list[str]:
+    dropped = int(np.count_nonzero((labels != BACKGROUND) & (labels != IGNORE)))
+    return [f"a hard negative: {dropped:,} voxels with a class become background"] if dropped else []
 
 
 def _check_place(path: Path, volume: AnyVolume, record: CropRecord) -> Iterable[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segnet.config.rounds import round_key
+from segnet.config.rounds import RoundsConfig, round_key
 from segnet.rounds.formats import SUFFIXES
 from segnet.rounds.regions import Region, find_region, read_regions
 from tomoio import sha256_of
+from tomoio.config import load_yaml
 
 REGIONS = Path("config/regions.tsv")
 CORRECTIONS = Path("config/corrections.tsv")
 TOMOGRAMS = Path("config/tomograms.tsv")
+CONFIG = Path("config/config.yaml")
 CLASSES = Path("config/classes.tsv")
 ROUNDS = Path("results/rounds")
 STORE = Path("resources/corrections")
@@ -59,6 +61,19 @@ def look_up_region(table: Path, rounds: Path, region_id: str) -> Region:
     return find_region(regions, region_id, table)
 
 
+def read_rounds_config(path: Path | None) -> RoundsConfig | None:
+    """Return the rounds of a configuration; without a path the project's own, None where it has none.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file that was named is missing, or a configuration is wrong.
+    """
+    if path is None and not CONFIG.is_file():
+        return None
+    return load_yaml(path or CONFIG, RoundsConfig, section="rounds")
+
+
 def following_round(names: tuple[str, ...], round_name: str) -> str:
     """Return the round that trains on corrections of what an earlier one segmented.
 
@@ -72,7 +87,7 @@ def following_round(names: tuple[str, ...], round_name: str) -> str:
             return name
     raise ValueError(
         f"no round after {round_name} among {', '.join(names) or 'none'}; "
-        "add one to the configuration, or name one with --round"
+        "add one to the configuration (another one: --config), or name an earlier one with --round"
     )
 
 

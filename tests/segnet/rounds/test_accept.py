@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from segnet.cli import main
 from segnet.rounds.accept import check_correction, count_changes
 from segnet.rounds.corrections import check_corrections, read_corrections
 from segnet.rounds.formats import write_any
 from segnet.rounds.oracle import correct_from_truth
-from segnet.rounds.regions import Region, read_regions, write_regions
-from tests.segnet.rounds.conftest import CLASSES, PIXEL_SIZE, accept, check, paint
+from segnet.rounds.regions import read_regions
+from tests.segnet.rounds.conftest import PIXEL_SIZE, accept, check, paint
 from tomoio import read_labels, read_volume, sha256_of, write_labels
 
 
@@ -159,31 +158,3 @@ def test_the_oracle_corrects_to_the_truth(project, region):
     truth = read_labels(project.truth).data[10:16, 5:25, 8:38]
     np.testing.assert_array_equal(checked.labels[record.core], truth)
     assert not checked.notes
-
-
-def test_crop_correct_accept_on_the_command_line(project, region, capsys, monkeypatch):
-    monkeypatch.chdir(project.root)
-    (project.root / "config").mkdir()
-    (project.root / "config" / "classes.tsv").write_text(CLASSES.read_text())
-    write_regions("config/regions.tsv", [Region(*_fields(region))])
-    (project.root / "config" / "tomograms.tsv").write_text("tomogram_id\tpath\ncell_1\tcell.mrc\n")
-    (project.root / "config" / "config.yaml").write_text(
-        'rounds: {sequence: [{name: "1.1"}, {name: "1.2"}]}\nspecimen: {}\n'
-    )
-    assert main(["crop", "r01", "--segmentations", "seg"]) == 0
-    assert main(["correct", "r01", "--oracle", "truth.mrc"]) == 0
-    assert main(["accept", "r01", "--dry-run"]) == 0
-    assert not (project.root / "config" / "corrections.tsv").exists()
-    assert main(["accept", "r01", "--annotator", "A. Person"]) == 0
-    output = capsys.readouterr().out
-    assert "microtubule" in output
-    assert "for round 1.2 (train)" in output
-    assert main(["accept", "r01"]) == 2
-    assert "--replace" in capsys.readouterr().err
-    assert main(["accept", "r01", "--replace"]) == 0
-    (row,) = read_corrections("config/corrections.tsv")
-    assert (row.region_id, row.round) == ("r01", "1.2")
-
-
-def _fields(region):
-    return (*vars(region).values(),)
