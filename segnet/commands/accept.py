@@ -136,6 +136,8 @@ def _show(checked: CheckedCorrection, paths: list[Path]) -> None:
 
 def _say_where(acceptance: Acceptance, table: Path) -> None:
     row, earlier = acceptance.correction, acceptance.replaced
+    for note in acceptance.notes:
+        print(f"note: {note}")
     print(f"{row.labels_path} is in {table} for round {row.round} ({row.role})")
     if earlier is None:
         return

@@ -14,7 +14,8 @@ from segnet.config.rounds import round_key
 from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import AnyVolume, read_correction
-from segnet.rounds.regions import add_region, check_same_box, shared_voxels
+from segnet.rounds.overlaps import check_overlaps
+from segnet.rounds.regions import add_region, check_same_box, read_regions
 from segnet.rounds.store import store_correction
 from segnet.rounds.tables import check_writable
 from tomoio import BACKGROUND, IGNORE, ClassTable
@@ -47,11 +48,16 @@ class CheckedCorrection:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What was stored. ``replaced`` is the row that it took the place of; its files are kept."""
+    """What was stored.
+
+    ``replaced`` is the row that it took the place of, whose files are kept; ``notes`` name corrections that
+    say something else of the same voxels.
+    """
 
     correction: Correction
     checked: CheckedCorrection
     replaced: Correction | None
+    notes: tuple[str, ...]
 
 
 def check_correction(
@@ -182,7 +188,7 @@ def accept_correction(
         If the round is not one, training and held-out regions would share voxels, or regions.tsv has another
         box under this id.
     OSError
-        If a table or the store cannot be written.
+        If a table or the store cannot be written, or nothing says where an earlier correction lies.
     """
     round_key(round_name)  # it names a folder
     rows = read_corrections(table) if table.is_file() else ()
@@ -193,7 +199,8 @@ def accept_correction(
             f"region {record.region_id} was accepted already ({earlier.labels_path}); "
             "pass --replace to use this correction in its place, the old one is kept"
         )
-    _refuse_leak(record, role, [row for row in rows if row is not earlier])
+    regions = read_regions(regions_table) if regions_table.is_file() else ()
+    notes = check_overlaps(record, role, [row for row in rows if row is not earlier], regions)
     check_same_box(regions_table, record.region)
     for path in (regions_table, table):
         check_writable(path)
@@ -203,7 +210,7 @@ def accept_correction(
         "annotator": annotator,
         "note": note,
         "changes": [asdict(change) for change in checked.changes],
-        "notes": list(checked.notes),
+        "notes": [*checked.notes, *notes],
     }
     parent = store / round_name / record.region_id
     folder, checksum = store_correction(parent, record, checked.image, checked.labels, provenance)
@@ -211,17 +218,4 @@ def accept_correction(
     correction = Correction(round_name, record.region_id, role, path, checksum, record.model, annotator, note)
     add_region(regions_table, record.region)
     put_correction(table, correction)
-    return Acceptance(correction, checked, earlier)
-
-
-def _refuse_leak(record: CropRecord, role: str, rows: Sequence[Correction]) -> None:
-    """A voxel that a network trains on must not be one that it is scored on."""
-    for row in rows:
-        if (row.role == "held_out") == (role == "held_out") or not row.provenance_path.is_file():
-            continue
-        shared = shared_voxels(record.region, read_crop_record(row.provenance_path).region)
-        if shared:
-            raise ValueError(
-                f"region {record.region_id} ({role}) shares {shared} voxels with {row.region_id} "
-                f"({row.role}) of tomogram {record.tomogram_id}; wanted none between training and held out"
-            )
+    return Acceptance(correction, checked, earlier, notes)

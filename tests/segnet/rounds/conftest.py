@@ -30,11 +30,10 @@ class Project:
     image: np.ndarray
     labels: np.ndarray
 
-    def crop(self, region: Region, **settings) -> CropRecord:
+    def crop(self, region: Region, *, overwrite: bool = False, **settings) -> CropRecord:
         config = CropConfig(**{"context_slices": 3, **settings})
-        return crop_region(
-            region, self.tomogram, self.root / "crops", config, segmentations=self.segmentations, model="net"
-        )
+        source = {"segmentations": self.segmentations, "model": "net", "overwrite": overwrite}
+        return crop_region(region, self.tomogram, self.root / "crops", config, **source)
 
 
 def paint(project, record, change=lambda labels: None, *, pixel_size=PIXEL_SIZE, origin=None):

@@ -150,3 +150,12 @@ def test_the_end_of_input_is_no_agreement(cropped, capsys, monkeypatch):
     monkeypatch.setattr("builtins.input", closed)
     assert main(["accept", "r01"]) == 2
     assert "accepted already" in capsys.readouterr().err
+
+
+def test_a_region_that_left_the_proposals_is_known_by_its_crop(cropped, capsys):
+    before = read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data
+    write_regions("config/regions.tsv", [], overwrite=True)
+    assert main(["crop", "r01", "--segmentations", "seg", "--overwrite"]) == 0
+    np.testing.assert_array_equal(read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data, before)
+    assert main(["crop", "r02", "--segmentations", "seg"]) == 2
+    assert "no region 'r02'" in capsys.readouterr().err
