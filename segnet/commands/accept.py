@@ -1,12 +1,14 @@
 """Check a correction, show what it changed, store it, and add its row to corrections.tsv.
 
 LABELS is what `segnet correct` saved (the default), one label volume of another program (MRC, TIFF or NRRD,
-of the crop's shape with its context slices), or layers over the network's labels: files named add_CLASS,
-remove_CLASS and ignore, such as add_actin.nrrd. Hard negatives (ice, gold, carbon, fringes) need no labels:
-all of the region is background, apart from what is 255 in the editor's file or an ignore layer.
+of the crop's shape with or without its context slices; --map names the classes of its numbers), or layers
+over the network's labels: files named add_CLASS, remove_CLASS and ignore, such as add_actin.nrrd. Hard
+negatives (ice, gold, carbon, fringes) need no labels: all of the region is background, apart from what is 255
+in the editor's file or in an ignore layer.
 
   segnet accept 1.1-7f3ac
   segnet accept 1.1-7f3ac fixed.nrrd --round 1.2 --annotator "A. Person"
+  segnet accept 1.1-7f3ac exported.tif --map 1=membrane 2=actin 3=ignore
   segnet accept 1.1-02b9e add_actin.tif remove_microtubule.tif ignore.tif
   segnet accept 1.1-c41d0 --role held_out                # never trained on, scored after each round
   segnet accept 3.1-9a650 --role hard_negative --note "ice on the carbon edge"
@@ -33,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("region", metavar="REGION", help="id of a region that was cropped")
     parser.add_argument("labels", nargs="*", type=Path, metavar="LABELS", help="default: the editor's file")
     parser.add_argument(
+        "--map",
+        nargs="+",
+        default=[],
+        metavar="OLD=NEW",
+        help="numbers of your program to class names or ids",
+    )
+    parser.add_argument(
         "--role", choices=("train", "held_out", "hard_negative"), help="default: as before, else train"
     )
     parser.add_argument(
@@ -57,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Check, show, store."""
+    from segnet.remap import parse_mapping
     from segnet.rounds.accept import accept_correction, check_correction
     from tomoio import read_class_table
 
@@ -66,7 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
     draft = layout.find_draft(arguments.store, arguments.region)
     paths = arguments.labels or ([draft] if draft else [])
     classes = read_class_table(arguments.classes)
-    checked = check_correction(crops, arguments.region, paths, classes, role=role)
+    mapping = parse_mapping(arguments.map)
+    checked = check_correction(crops, arguments.region, paths, classes, role=role, mapping=mapping)
     _show(checked, paths)
     if arguments.dry_run:
         return

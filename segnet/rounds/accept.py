@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnet.config.rounds import round_key
+from segnet.remap import label_lookup
 from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
-from segnet.rounds.formats import AnyVolume, read_correction
+from segnet.rounds.formats import read_any
+from segnet.rounds.layers import check_segments, combine, is_layer
 from segnet.rounds.overlaps import check_overlaps
+from segnet.rounds.place import describe_turn, place_in_crop
 from segnet.rounds.regions import add_region, check_same_box, read_regions
 from segnet.rounds.store import store_correction
 from segnet.rounds.tables import check_writable
 from tomoio import BACKGROUND, IGNORE, ClassTable
 from tomoio.labels import as_labels
-
-_SIZE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,13 @@ class Acceptance:
 
 
 def check_correction(
-    crop_dir: Path, region_id: str, paths: Sequence[Path], classes: ClassTable, *, role: str = "train"
+    crop_dir: Path,
+    region_id: str,
+    paths: Sequence[Path],
+    classes: ClassTable,
+    *,
+    role: str = "train",
+    mapping: Sequence[tuple[str, str]] = (),
 ) -> CheckedCorrection:
     """Read a correction and compare it with the crop that it belongs to.
 
@@ -72,12 +79,14 @@ def check_correction(
     region_id
         Which crop.
     paths
-        One label volume, or layers (see `read_correction`). A hard negative needs none; of one that is given
-        the 255 (ignore) are kept.
+        One label volume, or layers (see `combine`), of the crop's shape or of its labelled slices alone. A
+        hard negative needs none; of one that is given the 255 (ignore) are kept.
     classes
         The class table; any other label is refused.
     role
         train, held_out or hard_negative. A hard negative is background wherever it is not ignored.
+    mapping
+        Pairs (old, new) that take the labels of a volume to those of the table (see `label_lookup`).
 
     Raises
     ------
@@ -89,14 +98,10 @@ def check_correction(
     image = read_crop_image(crop_dir, record)
     if not paths and role != "hard_negative":
         raise ValueError(f"region {region_id}: no corrected labels; wanted one label volume, or layers")
-    corrected, volumes = read_correction(paths, seed, classes) if paths else (seed, [])
-    notes = [
-        note
-        for path, volume in zip(paths, volumes, strict=True)
-        for note in _check_place(path, volume, record)
-    ]
+    corrected, notes = _read_correction(paths, seed, record, classes, mapping) if paths else (seed, [])
     corrected, painted = _ignore_context(corrected, record)
-    notes += [painted] if painted else []
+    turned = describe_turn(corrected[record.core], seed[record.core])
+    notes += [note for note in (painted, turned) if note]
     if role == "hard_negative":
         notes += _name_dropped(corrected) if paths else []
         corrected = np.where(corrected == IGNORE, IGNORE, BACKGROUND).astype(np.uint8)
@@ -112,28 +117,28 @@ def _name_dropped(labels: NDArray[np.uint8]) -> list[str]:
     return [f"a hard negative: {dropped:,} voxels with a class become background"] if dropped else []
 
 
-def _check_place(path: Path, volume: AnyVolume, record: CropRecord) -> Iterable[str]:
-    """Yield notes on what a header leaves out; raise on what it states wrongly."""
-    size = volume.pixel_size_angstrom
-    if size is None:
-        yield f"{path.name} states no voxel size; taken as {record.pixel_size_angstrom:g} Å"
-    elif abs(size / record.pixel_size_angstrom - 1) > _SIZE_TOLERANCE:
-        raise ValueError(
-            f"{path}: voxel size {size:g} Å; wanted {record.pixel_size_angstrom:g} Å as in the crop"
-        )
-    origin = volume.origin_angstrom
-    if origin is None or not any(origin):
-        if any(record.origin_angstrom):
-            yield f"{path.name} states no origin; taken as that of {record.region_id}"
-    elif not np.allclose(origin, record.origin_angstrom, atol=0.5 * record.pixel_size_angstrom):
-        raise ValueError(
-            f"{path}: origin {_listed(origin)} Å (x, y, z); wanted {_listed(record.origin_angstrom)} Å: "
-            f"this is not region {record.region_id}, or it was moved"
-        )
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+def _read_correction(
+    paths: Sequence[Path],
+    seed: NDArray[np.uint8],
+    record: CropRecord,
+    classes: ClassTable,
+    mapping: Sequence[tuple[str, str]],
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return the labels of a correction in the shape of the crop, and notes on its files."""
+    layers = all(is_layer(path, classes) for path in paths)
+    if layers and mapping:
+        raise ValueError(f"{paths[0]}: a layer, whose name gives its class; wanted a label volume with --map")
+    lookup = label_lookup(mapping, classes)
+    placed, notes = [], []
+    for path in paths:
+        volume = read_any(path)
+        data, said = place_in_crop(path, volume, record, BACKGROUND if layers else IGNORE)
+        if not layers:
+            check_segments(path, volume.segments, lookup, classes)
+            data = lookup[as_labels(data, str(path))]
+        placed.append(data)
+        notes += said
+    return combine(paths, placed, seed, classes), notes
 
 
 def _ignore_context(labels: NDArray[np.uint8], record: CropRecord) -> tuple[NDArray[np.uint8], str | None]:
