@@ -100,7 +100,8 @@ def read_any(path: Path | str) -> AnyVolume:
         raise FileNotFoundError(f"{path}: no such file")
     kind = format_of(path)
     if kind == "nrrd":
-        return AnyVolume(*read_nrrd(path))
+        found = read_nrrd(path)
+        return AnyVolume(found.data, found.pixel_size, found.origin, found.segments)
     if kind == "tiff":
         return _read_tiff(path)
     return _read_mrc(path)
