@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnet.normalisation import sidecar_path, write_normalisations
-from segnet.rounds.crop import CropRecord
+from segnet.rounds.crop import PROVENANCE, CropRecord
 from tomoio import sha256_of, write_labels, write_volume
 
 _logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def store_correction(
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
     try:
         checksum = _write_files(partial, record, image, labels, provenance)
-        folder = parent / sha256_of(partial / "provenance.json")[:12]
+        folder = parent / sha256_of(partial / PROVENANCE)[:12]
         _move_into_place(partial, folder)
     except OSError as error:
         if error.filename is not None:
@@ -85,7 +85,7 @@ def _write_files(
     paths["normalisation"] = sidecar_path(paths["image"])
     checksums = {f"{kind}_sha256": sha256_of(path) for kind, path in paths.items()}
     content = {**provenance, **checksums, "crop": asdict(record)}
-    (folder / "provenance.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / PROVENANCE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return checksums["labels_sha256"]
 
 

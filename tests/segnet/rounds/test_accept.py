@@ -147,3 +147,17 @@ def test_the_oracle_corrects_to_the_truth(project, region):
     truth = read_labels(project.truth).data[10:16, 5:25, 8:38]
     np.testing.assert_array_equal(checked.labels[record.core], truth)
     assert not checked.notes
+
+
+def test_the_oracle_takes_no_truth_of_another_voxel_size(project, region):
+    project.crop(region)
+    truth = read_labels(project.truth).data
+    for size, other in ((26.6, True), (1.0, False), (PIXEL_SIZE, False)):
+        write_labels(project.root / "other.mrc", truth, size, overwrite=True)
+        arguments = project.root / "crops", "r01", project.root / "other.mrc", project.root / f"{size}.mrc"
+        if other:
+            with pytest.raises(ValueError, match=r"other\.mrc: voxel size 26\.6 Å; wanted 13\.3 Å"):
+                correct_from_truth(*arguments)
+        else:
+            correct_from_truth(*arguments)
+        assert arguments[-1].exists() != other
