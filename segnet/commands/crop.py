@@ -50,13 +50,14 @@ def run(arguments: argparse.Namespace) -> None:
     for region_id in arguments.regions:
         region = layout.look_up_region(arguments.regions_table, arguments.rounds, region_id)
         output = arguments.output or layout.crops_dir(arguments.rounds, region.round)
+        tomogram = find_tomogram(tomograms, region.tomogram_id, arguments.tomograms)
         record = crop_region(
             region,
-            find_tomogram(tomograms, region.tomogram_id, arguments.tomograms),
+            tomogram,
             output,
             config,
             segmentations=arguments.segmentations or layout.segmentations_dir(arguments.rounds, region.round),
-            model=layout.model_name(layout.model_dir(arguments.rounds, region.round)),
+            model=layout.model_name(Path(tomogram.model or layout.model_dir(arguments.rounds, region.round))),
             overwrite=arguments.overwrite,
         )
         print(f"{output / record.image_file}  {'×'.join(map(str, record.shape))} (z, y, x)")

@@ -97,7 +97,10 @@ def check_correction(
     seed = read_seed_labels(crop_dir, record)
     image = read_crop_image(crop_dir, record)
     if not paths and role != "hard_negative":
-        raise ValueError(f"region {region_id}: no corrected labels; wanted one label volume, or layers")
+        raise ValueError(
+            f"region {region_id}: no corrected labels; wanted what segnet correct {region_id} saves, "
+            "one label volume, or layers"
+        )
     corrected, notes = _read_correction(paths, seed, record, classes, mapping) if paths else (seed, [])
     corrected, painted = _ignore_context(corrected, record)
     turned = describe_turn(corrected[record.core], seed[record.core])

@@ -45,6 +45,18 @@ def test_crop_takes_the_project_s_own_configuration(folder):
     assert _context(folder, "--config", "other.yaml") == 3
 
 
+def test_a_crop_names_the_network_that_labelled_its_tomogram(folder):
+    for model in (folder / "results/rounds/1.1/model", folder / "q/model"):
+        model.mkdir(parents=True, exist_ok=True)
+        (model / "weights.safetensors").write_text(str(model))
+    _context(folder)
+    record = folder / "results/rounds/1.1/to_correct/r01.json"
+    assert read_crop_record(record).model.startswith("results/rounds/1.1/model@")
+    (folder / "config" / "tomograms.tsv").write_text("tomogram_id\tpath\tmodel\ncell_1\tcell.mrc\tq/model\n")
+    _context(folder)
+    assert read_crop_record(record).model.startswith("q/model@")
+
+
 def test_a_configuration_that_was_named_must_be_there(folder, capsys):
     assert main(["crop", "r01", "--config", "none.yaml"]) == 2
     assert "none.yaml: no such configuration file" in capsys.readouterr().err
