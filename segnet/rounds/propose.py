@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from segnet.config.rounds import CropConfig, ProposalConfig
+from segnet.config.rounds import CropConfig, ProposalConfig, round_key
 from segnet.rounds.criteria import Candidates, explain, gather_candidates, stands_out
 from segnet.rounds.descriptors import describe_training_data, novelty
 from segnet.rounds.maps import measure_tomogram
@@ -90,8 +90,9 @@ def propose_regions(
     Raises
     ------
     FileNotFoundError, ValueError
-        If a segmentation is missing or does not fit its tomogram.
+        If the round is not one, or a segmentation is missing or does not fit its tomogram.
     """
+    round_key(round_name)  # all ids start with it
     progress = tqdm(tomograms, desc="propose", unit="tomogram", disable=len(tomograms) < 2)
     maps = [measure_tomogram(row, segmentations, classes, config.binning, others=others) for row in progress]
     candidates = gather_candidates(maps, classes, config, crop)
@@ -246,10 +247,16 @@ def _region_id(round_name: str, tomogram_id: str, start: Sequence[int], size: Se
 
 
 def read_network_classes(model_dir: Path, fallback: ClassTable) -> ClassTable:
-    """Return the classes of a network from its card; ``fallback`` where there is no card."""
+    """Return the classes of a network from its card; ``fallback`` where the card names none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no card: this is no model folder.
+    """
     card = model_dir / "model.json"
     if not card.is_file():
-        return fallback
+        raise FileNotFoundError(f"{card}: no such file; wanted a model folder of segnet train")
     entries = json.loads(card.read_text(encoding="utf-8")).get("classes", [])
     return ClassTable(tuple(LabelClass(**entry) for entry in entries)) if entries else fallback
 
