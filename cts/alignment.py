@@ -318,7 +318,7 @@ def _relion_image(order: Any, row: pd.Series, pixel_size_angstrom: float) -> Ali
     numbered = re.match(r"0*(\d+)@", str(row.get("rlnMicrographName", "")))
     matrix = axis_matrix(float(row.get("rlnTomoZRot", 0.0)))
     shift = np.array([row.get("rlnTomoXShiftAngst", 0.0), row.get("rlnTomoYShiftAngst", 0.0)], float)
-    angle = row.get("rlnTomoYTilt", row.get("rlnTomoNominalStageTiltAngle"))
+    angle = row["rlnTomoYTilt" if "rlnTomoYTilt" in row else "rlnTomoNominalStageTiltAngle"]
     prior = row.get("rlnMicrographPreExposure")
     ctf = None
     if "rlnDefocusU" in row and "rlnDefocusV" in row:

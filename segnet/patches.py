@@ -80,7 +80,7 @@ class UniformSampler:
 
 
 class BalancedSampler:
-    """Patches around voxels of classes drawn with equal chance, in domains drawn by their shares."""
+    """Patches around voxels of classes drawn with equal chance, in domains drawn by weight and size."""
 
     def __init__(self, parts: Sequence[Part], config: SamplingConfig, seed: int) -> None:
         self._parts = parts
@@ -88,15 +88,14 @@ class BalancedSampler:
         self._seed = seed
         corners = grid_corners(parts, config)
         domain_of = np.array([part.domain for part in parts])[corners[:, 0]]  # of what is labelled
-        self._domains = [
-            domain for domain, share in config.domain_shares.items() if share > 0 and domain in set(domain_of)
-        ]
+        weights = config.domain_weights
+        self._domains = [domain for domain in weights if weights[domain] > 0 and domain in set(domain_of)]
         if not self._domains:
             raise ValueError(
-                "sampling.domain_shares: no share for any domain of the blocks; wanted one above 0"
+                "sampling.domain_weights: no weight for any domain of the blocks; wanted one above 0"
             )
-        shares = np.array([config.domain_shares[domain] for domain in self._domains], dtype=float)
-        self._domain_chances = shares / shares.sum()
+        chances = [weights[domain] * labelled_voxels(parts, domain) ** 0.5 for domain in self._domains]
+        self._domain_chances = np.divide(chances, sum(chances))
         self._grid = {domain: corners[domain_of == domain] for domain in self._domains}
         self._voxels = {domain: class_voxels(parts, domain) for domain in self._domains}
         self.batches = max(1, len(corners) // config.batch_size)
@@ -125,6 +124,11 @@ class BalancedSampler:
 
 def _inside(start: int, length: int, size: int) -> int:
     return (length - size) // 2 if length <= size else min(max(start, 0), length - size)
+
+
+def labelled_voxels(parts: Sequence[Part], domain: str) -> int:
+    """Return how many voxels of a domain are not ignored."""
+    return sum(int(np.count_nonzero(part.target != IGNORE)) for part in parts if part.domain == domain)
 
 
 def class_voxels(parts: Sequence[Part], domain: str) -> list[NDArray[np.int32]]:

@@ -89,7 +89,7 @@ def read_class_table(path: Path | str) -> ClassTable:
 
 
 def _parse_row(path: Path | str, row: dict[str, str]) -> LabelClass:
-    if not row["label"].isdigit() or int(row["label"]) >= IGNORE:
+    if not (row["label"].isascii() and row["label"].isdigit()) or int(row["label"]) >= IGNORE:
         raise ValueError(
             f"{path}: label {row['label']!r}; wanted an integer from 0 to 254 (255 means ignore)"
         )

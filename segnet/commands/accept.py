@@ -1,15 +1,18 @@
 """Check a correction, show what it changed, store it, and add its row to corrections.tsv.
 
 LABELS is what `segnet correct` saved (the default), one label volume of another program (MRC, TIFF or NRRD,
-of the crop's shape with its context slices), or layers over the network's labels: files named add_CLASS,
-remove_CLASS and ignore, such as add_actin.nrrd. Hard negatives (ice, gold, carbon, fringes) need no labels:
-all of the region is background, apart from what an ignore layer covers.
+of the crop's shape with or without its context slices; --map names the classes of its numbers), or layers
+over the network's labels: files named add_CLASS, remove_CLASS and ignore, such as add_actin.nrrd. Hard
+negatives (ice, gold, carbon, fringes) need no labels: all of the region is background, apart from what is 255
+in the editor's file or in an ignore layer.
 
   segnet accept 1.1-7f3ac
   segnet accept 1.1-7f3ac fixed.nrrd --round 1.2 --annotator "A. Person"
+  segnet accept 1.1-7f3ac exported.tif --map 1=membrane 2=actin 3=ignore
   segnet accept 1.1-02b9e add_actin.tif remove_microtubule.tif ignore.tif
   segnet accept 1.1-c41d0 --role held_out                # never trained on, scored after each round
   segnet accept 3.1-9a650 --role hard_negative --note "ice on the carbon edge"
+  segnet accept 1.1-7f3ac --replace                      # keeps role, round, annotator and note
 """
 
 from __future__ import annotations
@@ -24,19 +27,31 @@ from segnet.rounds import layout
 
 if TYPE_CHECKING:
     from segnet.rounds.accept import Acceptance, CheckedCorrection
+    from segnet.rounds.corrections import Correction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument("region", metavar="REGION", help="id of a region that was cropped")
     parser.add_argument("labels", nargs="*", type=Path, metavar="LABELS", help="default: the editor's file")
-    parser.add_argument("--role", choices=("train", "held_out", "hard_negative"), default="train")
-    parser.add_argument("--round", metavar="NAME", help="round that trains on it; default: the next one")
     parser.add_argument(
-        "--config", type=Path, default=Path("config/config.yaml"), metavar="YAML", help="lists the rounds"
+        "--map",
+        nargs="+",
+        default=[],
+        metavar="OLD=NEW",
+        help="numbers of your program to class names or ids",
     )
-    parser.add_argument("--annotator", default=getpass.getuser(), help="default: the user's name")
-    parser.add_argument("--note", default="", help="free text for the table")
+    parser.add_argument(
+        "--role", choices=("train", "held_out", "hard_negative"), help="default: as before, else train"
+    )
+    parser.add_argument(
+        "--round", metavar="NAME", help="round that trains on it; default: as before, else the next one"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="YAML", help=f"lists the rounds; default: {layout.CONFIG}"
+    )
+    parser.add_argument("--annotator", metavar="NAME", help="default: as before, else the user's name")
+    parser.add_argument("--note", help="free text for the table; default: as before")
     parser.add_argument("--crops", type=Path, metavar="DIR", help="folder of the crop")
     parser.add_argument("--rounds", type=Path, default=layout.ROUNDS, metavar="DIR", help="results of rounds")
     parser.add_argument("--classes", type=Path, default=layout.CLASSES, metavar="TSV")
@@ -51,15 +66,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Check, show, store."""
+    from segnet.remap import parse_mapping
     from segnet.rounds.accept import accept_correction, check_correction
     from tomoio import read_class_table
 
     crops = arguments.crops or layout.find_crops(arguments.rounds, arguments.region)
+    earlier = _earlier_row(arguments)
+    role = arguments.role or (earlier.role if earlier else "train")
     draft = layout.find_draft(arguments.store, arguments.region)
-    paths = arguments.labels or ([draft] if draft and arguments.role != "hard_negative" else [])
+    paths = arguments.labels or ([draft] if draft else [])
     classes = read_class_table(arguments.classes)
-    checked = check_correction(crops, arguments.region, paths, classes, role=arguments.role)
-    _show(checked)
+    mapping = parse_mapping(arguments.map)
+    checked = check_correction(crops, arguments.region, paths, classes, role=role, mapping=mapping)
+    _show(checked, paths)
     if arguments.dry_run:
         return
     acceptance = accept_correction(
@@ -67,16 +86,56 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.corrections,
         arguments.regions_table,
         arguments.store,
-        round_name=arguments.round or _next_round(arguments.config, checked),
-        role=arguments.role,
-        annotator=arguments.annotator,
-        note=arguments.note,
-        replace=arguments.replace or _agreed_to_replace(arguments.corrections, arguments.region),
+        round_name=_choose_round(arguments, earlier, checked),
+        role=role,
+        annotator=_choose_annotator(arguments, earlier),
+        note=arguments.note if arguments.note is not None else (earlier.note if earlier else ""),
+        replace=arguments.replace or _agreed_to_replace(earlier),
     )
     _say_where(acceptance, arguments.corrections)
 
 
-def _show(checked: CheckedCorrection) -> None:
+def _earlier_row(arguments: argparse.Namespace) -> Correction | None:
+    """Return the row that this correction would take the place of: what is not said anew stays as it is."""
+    from segnet.rounds.corrections import find_correction, read_corrections
+
+    table = arguments.corrections
+    return find_correction(read_corrections(table), arguments.region) if table.is_file() else None
+
+
+def _choose_round(
+    arguments: argparse.Namespace, earlier: Correction | None, checked: CheckedCorrection
+) -> str:
+    name = arguments.round or (earlier.round if earlier else None)
+    config = layout.read_rounds_config(arguments.config)
+    if config is None and name is None:
+        raise ValueError(
+            f"{layout.CONFIG}: no such file, so the next round is unknown; name it with --round, or the "
+            "configuration with --config"
+        )
+    if config is not None and name is None:
+        return layout.following_round(config.names, checked.record.round)
+    if config is not None and name not in config.names:
+        raise ValueError(
+            f"round {name!r} is not in {arguments.config or layout.CONFIG}; "
+            f"wanted one of {', '.join(config.names)}, or another configuration with --config"
+        )
+    return str(name)
+
+
+def _choose_annotator(arguments: argparse.Namespace, earlier: Correction | None) -> str:
+    if arguments.annotator is not None:
+        return str(arguments.annotator)
+    if earlier is not None:
+        return earlier.annotator
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise ValueError("this user has no name here; wanted one with --annotator NAME") from error
+
+
+def _show(checked: CheckedCorrection, paths: list[Path]) -> None:
+    print(f"labels from {', '.join(map(str, paths))}" if paths else "no labels; all of it is background")
     print(f"{'class':<14}{'before':>12}{'after':>12}{'added':>12}{'removed':>12}   (voxels)")
     for change in checked.changes:
         print(
@@ -87,28 +146,29 @@ def _show(checked: CheckedCorrection) -> None:
 
 
 def _say_where(acceptance: Acceptance, table: Path) -> None:
-    row = acceptance.correction
+    row, earlier = acceptance.correction, acceptance.replaced
+    for note in acceptance.notes:
+        print(f"note: {note}")
     print(f"{row.labels_path} is in {table} for round {row.round} ({row.role})")
-    if acceptance.replaced is not None:
-        print(f"it takes the place of {acceptance.replaced.labels_path}, which is kept")
+    if earlier is None:
+        return
+    for name in ("role", "round", "annotator", "note"):
+        before, now = getattr(earlier, name), getattr(row, name)
+        if before != now:
+            print(f"{name}: {now or 'none'}; was {before or 'none'}")
+    if earlier.labels_path != row.labels_path and earlier.labels_path.is_file():
+        print(f"it takes the place of {earlier.labels_path}, which is kept")
 
 
-def _next_round(config: Path, checked: CheckedCorrection) -> str:
-    from segnet.config.rounds import RoundsConfig
-    from tomoio.config import load_yaml
-
-    if not config.is_file():
-        raise ValueError(f"{config}: no such file, so the next round is unknown; name it with --round")
-    names = load_yaml(config, RoundsConfig, section="rounds").names
-    return layout.following_round(names, checked.record.round)
-
-
-def _agreed_to_replace(table: Path, region_id: str) -> bool:
+def _agreed_to_replace(earlier: Correction | None) -> bool:
     """Ask before a second acceptance where someone can answer; elsewhere --replace is the answer."""
-    from segnet.rounds.corrections import find_correction, read_corrections
-
-    earlier = find_correction(read_corrections(table), region_id) if table.is_file() else None
     if earlier is None or not sys.stdin.isatty():
         return False
-    question = f"{region_id} was accepted for round {earlier.round} already. Use the new one instead? [y/N] "
-    return input(question).strip().lower() in ("y", "yes")
+    question = (
+        f"{earlier.region_id} was accepted for round {earlier.round} already. Use the new one instead? [y/N] "
+    )
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D is no answer
+        print()
+        return False

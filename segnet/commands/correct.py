@@ -1,9 +1,10 @@
 """Correct a region in napari, or from known truth with --oracle.
 
 Opens the crop with its image, the labels with class names and colours, and the network's uncertainty. Paint
-with the brush (2) and the fill bucket (4), pick a class from the list, undo with Ctrl-Z, and save with S.
-Work is saved to resources/corrections/in_progress and opened from there the next time; nothing counts before
-`segnet accept`. Needs: pip install "neuralseg[gui]"
+with the brush (2), fill whole pieces with the bucket (4), pick a class from the list (or Alt and its
+number), undo with Ctrl-Z, and save with S; closing the window saves too. Work is saved to
+resources/corrections/in_progress and opened from there the next time; nothing counts before `segnet accept`.
+Needs a display, and: pip install "neuralseg[gui]"
 
   segnet correct 1.1-7f3ac
   segnet correct 1.1-7f3ac --oracle atlas.mrc            # no window: labels from truth
@@ -25,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=Path, default=layout.CLASSES, metavar="TSV")
     parser.add_argument("--store", type=Path, default=layout.STORE, metavar="DIR", help="corrections")
     parser.add_argument("--oracle", type=Path, metavar="TRUTH", help="true labels of the whole tomogram")
-    parser.add_argument("--from-network", action="store_true", help="start again from the network's labels")
+    parser.add_argument(
+        "--from-network",
+        action="store_true",
+        help="start again from the network's labels; keeps one copy of earlier work",
+    )
     parser.add_argument("--overwrite", action="store_true", help="let the oracle replace saved work")
 
 

@@ -1,8 +1,8 @@
 """Cut regions out of tomograms for correction: image, labels, uncertainty, and where they belong.
 
 A region is a row of regions.tsv or of the proposals of a round (results/rounds/*/regions.tsv). Each becomes
-REGION_image, REGION_labels, REGION_uncertainty and REGION.json in one folder. Five slices of image above and
-below are added as context; their labels are 255 (ignore) and stay so.
+REGION_image, REGION_labels, REGION_uncertainty and REGION.json in one folder. Slices of image above and below
+are added as context, as many as the configuration says (five); their labels are 255 (ignore) and stay so.
 
   segnet crop 1.1-7f3ac 1.1-02b9e
   segnet crop 1.1-7f3ac -o crops --format nrrd          # for MITK, 3D Slicer or Amira
@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--segmentations", type=Path, metavar="DIR", help="default: segmentations of the region's round"
     )
-    parser.add_argument("--config", type=Path, metavar="YAML", help="takes crop settings from its rounds")
+    parser.add_argument(
+        "--config", type=Path, metavar="YAML", help=f"its rounds hold crop settings; default: {layout.CONFIG}"
+    )
     parser.add_argument("--context", type=int, metavar="N", help="context slices on each side")
     parser.add_argument("--format", choices=("mrc", "tiff", "nrrd"), help="file format")
     parser.add_argument("--overwrite", action="store_true", help="replace earlier crops of these regions")
@@ -34,14 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Cut the regions."""
-    from segnet.config.rounds import CropConfig, RoundsConfig
+    from segnet.config.rounds import CropConfig
     from segnet.rounds.crop import crop_region
     from segnet.rounds.tomograms import find_tomogram, read_tomograms
-    from tomoio.config import load_yaml, parse_config
+    from tomoio.config import parse_config
 
-    config = CropConfig()
-    if arguments.config:
-        config = load_yaml(arguments.config, RoundsConfig, section="rounds").crop
+    rounds = layout.read_rounds_config(arguments.config)
+    config = rounds.crop if rounds else CropConfig()
     chosen = {"context_slices": arguments.context, "format": arguments.format}
     given = {key: value for key, value in chosen.items() if value is not None}
     config = parse_config(config.model_dump() | given, CropConfig, "segnet crop")
@@ -49,13 +50,14 @@ def run(arguments: argparse.Namespace) -> None:
     for region_id in arguments.regions:
         region = layout.look_up_region(arguments.regions_table, arguments.rounds, region_id)
         output = arguments.output or layout.crops_dir(arguments.rounds, region.round)
+        tomogram = find_tomogram(tomograms, region.tomogram_id, arguments.tomograms)
         record = crop_region(
             region,
-            find_tomogram(tomograms, region.tomogram_id, arguments.tomograms),
+            tomogram,
             output,
             config,
             segmentations=arguments.segmentations or layout.segmentations_dir(arguments.rounds, region.round),
-            model=layout.model_name(layout.model_dir(arguments.rounds, region.round)),
+            model=layout.model_name(Path(tomogram.model or layout.model_dir(arguments.rounds, region.round))),
             overwrite=arguments.overwrite,
         )
         print(f"{output / record.image_file}  {'×'.join(map(str, record.shape))} (z, y, x)")

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--other", type=Path, action="append", default=[], metavar="DIR", help="another network"
     )
-    parser.add_argument("--config", type=Path, metavar="YAML", help="takes settings from its rounds")
+    parser.add_argument(
+        "--config", type=Path, metavar="YAML", help=f"its rounds hold the settings; default: {layout.CONFIG}"
+    )
     parser.add_argument("-n", type=int, metavar="N", help="number of regions")
     parser.add_argument("--size", type=int, nargs=3, metavar=("Z", "Y", "X"), help="voxels of a region")
     parser.add_argument("--tomograms", type=Path, default=layout.TOMOGRAMS, metavar="TSV")
@@ -39,17 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Rank, write, draw."""
-    from segnet.config.rounds import CropConfig, ProposalConfig, RoundsConfig
+    from segnet.config.rounds import CropConfig, ProposalConfig
     from segnet.rounds.corrections import corrected_regions
     from segnet.rounds.propose import propose_regions, read_network_classes, write_proposals
     from segnet.rounds.tomograms import read_tomograms, segmentation_file
     from tomoio import read_class_table
-    from tomoio.config import load_yaml, parse_config
+    from tomoio.config import parse_config
 
-    crop, proposal = CropConfig(), ProposalConfig()
-    if arguments.config:
-        rounds = load_yaml(arguments.config, RoundsConfig, section="rounds")
-        crop, proposal = rounds.crop, rounds.proposal
+    round_name = arguments.round or _round_of(arguments.model)
+    rounds = layout.read_rounds_config(arguments.config)
+    crop, proposal = (rounds.crop, rounds.proposal) if rounds else (CropConfig(), ProposalConfig())
     if arguments.n:
         proposal = parse_config(proposal.model_dump() | {"n_regions": arguments.n}, ProposalConfig, "-n")
     if arguments.size:
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         tomograms,
         arguments.segmentations,
         classes,
-        arguments.round or arguments.model.resolve().parent.name,
+        round_name,
         proposal,
         crop,
         model_dir=arguments.model,
@@ -88,3 +89,17 @@ def run(arguments: argparse.Namespace) -> None:
     for number, entry in enumerate(proposals, start=1):
         region = entry.region
         print(f"{number:2d}  {entry.score:.2f}  {region.region_id}  {region.tomogram_id}: {region.reason}")
+
+
+def _round_of(model: Path) -> str:
+    """Return the round that a model folder belongs to by the folder above it."""
+    from segnet.config.rounds import round_key
+
+    name = model.resolve().parent.name
+    try:
+        round_key(name)
+    except ValueError as error:
+        raise ValueError(
+            f"{model}: the folder above it is no round ({error}); name one with --round"
+        ) from None
+    return name

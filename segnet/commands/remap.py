@@ -1,6 +1,7 @@
 """Rename the labels of a volume.
 
-Labels are class names or numbers of the class table, or "ignore" (255). What is not named stays.
+Labels are class names or numbers of the class table, or "ignore" (255); OLD may be any number from 0 to 255.
+What is not named stays.
 
   segnet remap atlas.mrc --map cofilactin=actin carbon=background gold=ignore -o labels.mrc
 """
@@ -23,18 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from segnet.remap import remap_file
+    from segnet.remap import parse_mapping, remap_file
     from tomoio import read_class_table
 
-    mapping = []
-    for item in arguments.map:
-        old, separator, new = item.partition("=")
-        if not (separator and old and new):
-            raise ValueError(f"--map {item}: wanted OLD=NEW, as in cofilactin=actin")
-        mapping.append((old, new))
     remap_file(
         arguments.labels,
-        mapping,
+        parse_mapping(arguments.map),
         read_class_table(arguments.classes),
         arguments.output,
         pixel_size_angstrom=arguments.pixel_size_angstrom,

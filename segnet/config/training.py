@@ -106,8 +106,8 @@ class NetworkConfig(Strict):
         return value
 
 
-def _default_domain_shares() -> dict[Domain, float]:
-    return {"synthetic": 1.0, "real": 1.0, "hard_negative": 0.25}
+def _default_domain_weights() -> dict[Domain, float]:
+    return {"synthetic": 1.0, "real": 1.0, "hard_negative": 0.5}
 
 
 class SamplingConfig(Strict):
@@ -130,7 +130,7 @@ class SamplingConfig(Strict):
         default="balanced",
         title="Sampler",
         description="uniform: each grid patch once an epoch; balanced: patches around voxels of classes "
-        "drawn with equal chance, from domains drawn by their shares",
+        "drawn with equal chance, from domains drawn by weight and size",
     )
     uniform_share: float = Field(
         default=0.25,
@@ -139,18 +139,19 @@ class SamplingConfig(Strict):
         title="Uniform share",
         description="Share of balanced patches that are placed anywhere, so that background is seen as it is",
     )
-    domain_shares: dict[Domain, float] = Field(
-        default_factory=_default_domain_shares,
-        title="Domain shares",
-        description="Relative chance of each domain in balanced sampling, among those that are there; 0 "
-        "leaves a domain out",
+    domain_weights: dict[Domain, float] = Field(
+        default_factory=_default_domain_weights,
+        title="Domain weights",
+        description="Weight of each domain in balanced sampling: its chance goes with the weight times the "
+        "square root of its labelled voxels, so that few corrections are seen often but not learnt by heart; "
+        "0 leaves a domain out",
     )
 
-    @field_validator("domain_shares")
+    @field_validator("domain_weights")
     @classmethod
     def _not_negative(cls, value: dict[str, float]) -> dict[str, float]:
-        if any(share < 0 for share in value.values()) or not any(value.values()):
-            raise ValueError(f"{value}; wanted shares of 0 or more, at least one above 0")
+        if any(weight < 0 for weight in value.values()) or not any(value.values()):
+            raise ValueError(f"{value}; wanted weights of 0 or more, at least one above 0")
         return value
 
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segnet.normalisation import write_normalisations
+from segnet.config.rounds import round_key
+from segnet.remap import label_lookup
 from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
-from segnet.rounds.formats import AnyVolume, read_correction
-from segnet.rounds.regions import add_region, shared_voxels
-from tomoio import BACKGROUND, IGNORE, ClassTable, sha256_of, write_labels, write_volume
+from segnet.rounds.formats import read_any
+from segnet.rounds.layers import check_segments, combine, is_layer
+from segnet.rounds.overlaps import check_overlaps
+from segnet.rounds.place import describe_turn, place_in_crop
+from segnet.rounds.regions import add_region, check_same_box, read_regions
+from segnet.rounds.store import store_correction
+from segnet.rounds.tables import check_writable
+from tomoio import BACKGROUND, IGNORE, ClassTable
 from tomoio.labels import as_labels
-
-_SIZE_TOLERANCE = 1e-3
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,26 @@ class CheckedCorrection:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What was stored. ``replaced`` is the row that it took the place of; its files are kept."""
+    """What was stored.
+
+    ``replaced`` is the row that it took the place of, whose files are kept; ``notes`` name corrections that
+    say something else of the same voxels.
+    """
 
     correction: Correction
     checked: CheckedCorrection
     replaced: Correction | None
+    notes: tuple[str, ...]
 
 
 def check_correction(
-    crop_dir: Path, region_id: str, paths: Sequence[Path], classes: ClassTable, *, role: str = "train"
+    crop_dir: Path,
+    region_id: str,
+    paths: Sequence[Path],
+    classes: ClassTable,
+    *,
+    role: str = "train",
+    mapping: Sequence[tuple[str, str]] = (),
 ) -> CheckedCorrection:
     """Read a correction and compare it with the crop that it belongs to.
 
@@ -71,11 +79,14 @@ def check_correction(
     region_id
         Which crop.
     paths
-        One label volume, or layers (see `read_correction`). A hard negative needs none.
+        One label volume, or layers (see `combine`), of the crop's shape or of its labelled slices alone. A
+        hard negative needs none; of one that is given the 255 (ignore) are kept.
     classes
         The class table; any other label is refused.
     role
         train, held_out or hard_negative. A hard negative is background wherever it is not ignored.
+    mapping
+        Pairs (old, new) that take the labels of a volume to those of the table (see `label_lookup`).
 
     Raises
     ------
@@ -86,16 +97,16 @@ def check_correction(
     seed = read_seed_labels(crop_dir, record)
     image = read_crop_image(crop_dir, record)
     if not paths and role != "hard_negative":
-        raise ValueError(f"region {region_id}: no corrected labels; wanted one label volume, or layers")
-    corrected, volumes = read_correction(paths, seed, classes) if paths else (seed, [])
-    notes = [
-        note
-        for path, volume in zip(paths, volumes, strict=True)
-        for note in _check_place(path, volume, record)
-    ]
+        raise ValueError(
+            f"region {region_id}: no corrected labels; wanted what segnet correct {region_id} saves, "
+            "one label volume, or layers"
+        )
+    corrected, notes = _read_correction(paths, seed, record, classes, mapping) if paths else (seed, [])
     corrected, painted = _ignore_context(corrected, record)
-    notes += [painted] if painted else []
+    turned = describe_turn(corrected[record.core], seed[record.core])
+    notes += [note for note in (painted, turned) if note]
     if role == "hard_negative":
+        notes += _name_dropped(corrected) if paths else []
         corrected = np.where(corrected == IGNORE, IGNORE, BACKGROUND).astype(np.uint8)
     as_labels(corrected, ", ".join(map(str, paths)), classes)
     changes = count_changes(seed[record.core], corrected[record.core], classes)
@@ -104,28 +115,33 @@ def check_correction(
     return CheckedCorrection(record, image, corrected, changes, tuple(notes))
 
 
-def _check_place(path: Path, volume: AnyVolume, record: CropRecord) -> Iterable[str]:
-    """Yield notes on what a header leaves out; raise on what it states wrongly."""
-    size = volume.pixel_size_angstrom
-    if size is None:
-        yield f"{path.name} states no voxel size; taken as {record.pixel_size_angstrom:g} Å"
-    elif abs(size / record.pixel_size_angstrom - 1) > _SIZE_TOLERANCE:
-        raise ValueError(
-            f"{path}: voxel size {size:g} Å; wanted {record.pixel_size_angstrom:g} Å as in the crop"
-        )
-    origin = volume.origin_angstrom
-    if origin is None or not any(origin):
-        if any(record.origin_angstrom):
-            yield f"{path.name} states no origin; taken as that of {record.region_id}"
-    elif not np.allclose(origin, record.origin_angstrom, atol=0.5 * record.pixel_size_angstrom):
-        raise ValueError(
-            f"{path}: origin {_listed(origin)} Å (x, y, z); wanted {_listed(record.origin_angstrom)} Å: "
-            f"this is not region {record.region_id}, or it was moved"
-        )
+def _name_dropped(labels: NDArray[np.uint8]) -> list[str]:
+    dropped = int(np.count_nonzero((labels != BACKGROUND) & (labels != IGNORE)))
+    return [f"a hard negative: {dropped:,} voxels with a class become background"] if dropped else []
 
 
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+def _read_correction(
+    paths: Sequence[Path],
+    seed: NDArray[np.uint8],
+    record: CropRecord,
+    classes: ClassTable,
+    mapping: Sequence[tuple[str, str]],
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return the labels of a correction in the shape of the crop, and notes on its files."""
+    layers = all(is_layer(path, classes) for path in paths)
+    if layers and mapping:
+        raise ValueError(f"{paths[0]}: a layer, whose name gives its class; wanted a label volume with --map")
+    lookup = label_lookup(mapping, classes)
+    placed, notes = [], []
+    for path in paths:
+        volume = read_any(path)
+        data, said = place_in_crop(path, volume, record, BACKGROUND if layers else IGNORE)
+        if not layers:
+            check_segments(path, volume.segments, lookup, classes)
+            data = lookup[as_labels(data, str(path))]
+        placed.append(data)
+        notes += said
+    return combine(paths, placed, seed, classes), notes
 
 
 def _ignore_context(labels: NDArray[np.uint8], record: CropRecord) -> tuple[NDArray[np.uint8], str | None]:
@@ -168,17 +184,21 @@ def accept_correction(
 ) -> Acceptance:
     """Store a checked correction, put its row into corrections.tsv and its box into regions.tsv.
 
-    The files go to ``store/{round}/{region_id}/{checksum}/`` (labels.mrc, image.mrc, its
-    normalisation and provenance.json), so an
-    earlier acceptance of the region is never overwritten; the row is what decides which of them counts.
+    The files go to ``store/{round}/{region_id}/{checksum}/`` (see `store_correction`), so an earlier
+    acceptance of the region is never overwritten; the row is what decides which of them counts. All that can
+    be refused is refused before anything is stored.
 
     Raises
     ------
     FileExistsError
         If the region was accepted already and ``replace`` is not set.
     ValueError
-        If training and held-out regions would share voxels.
+        If the round is not one, training and held-out regions would share voxels, or regions.tsv has another
+        box under this id.
+    OSError
+        If a table or the store cannot be written, or nothing says where an earlier correction lies.
     """
+    round_key(round_name)  # it names a folder
     rows = read_corrections(table) if table.is_file() else ()
     record = checked.record
     earlier = find_correction(rows, record.region_id)
@@ -187,71 +207,23 @@ def accept_correction(
             f"region {record.region_id} was accepted already ({earlier.labels_path}); "
             "pass --replace to use this correction in its place, the old one is kept"
         )
-    _refuse_leak(record, role, [row for row in rows if row is not earlier])
-    provenance = {"round": round_name, "role": role, "annotator": annotator, "note": note}
-    folder, checksum = _store_files(checked, store / round_name / record.region_id, provenance)
-    correction = Correction(
-        round_name,
-        record.region_id,
-        role,
-        folder / "labels.mrc",
-        checksum,
-        record.model,
-        annotator,
-        note,
-    )
+    regions = read_regions(regions_table) if regions_table.is_file() else ()
+    notes = check_overlaps(record, role, [row for row in rows if row is not earlier], regions)
+    check_same_box(regions_table, record.region)
+    for path in (regions_table, table):
+        check_writable(path)
+    provenance = {
+        "round": round_name,
+        "role": role,
+        "annotator": annotator,
+        "note": note,
+        "changes": [asdict(change) for change in checked.changes],
+        "notes": [*checked.notes, *notes],
+    }
+    parent = store / round_name / record.region_id
+    folder, checksum = store_correction(parent, record, checked.image, checked.labels, provenance)
+    path = folder / "labels.mrc"
+    correction = Correction(round_name, record.region_id, role, path, checksum, record.model, annotator, note)
     add_region(regions_table, record.region)
     put_correction(table, correction)
-    return Acceptance(correction, checked, earlier)
-
-
-def _refuse_leak(record: CropRecord, role: str, rows: Sequence[Correction]) -> None:
-    """A voxel that a network trains on must not be one that it is scored on."""
-    for row in rows:
-        if (row.role == "held_out") == (role == "held_out") or not row.provenance_path.is_file():
-            continue
-        shared = shared_voxels(record.region, read_crop_record(row.provenance_path).region)
-        if shared:
-            raise ValueError(
-                f"region {record.region_id} ({role}) shares {shared} voxels with {row.region_id} "
-                f"({row.role}) of tomogram {record.tomogram_id}; wanted none between training and held out"
-            )
-
-
-def _store_files(checked: CheckedCorrection, parent: Path, provenance: dict[str, str]) -> tuple[Path, str]:
-    """Write the files of a correction into a folder named by their content; whole or not at all."""
-    parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
-    record = checked.record
-    place: dict[str, Any] = {"origin_angstrom": record.origin_angstrom}
-    try:
-        write_labels(partial / "labels.mrc", checked.labels, record.pixel_size_angstrom, **place)
-        write_volume(partial / "image.mrc", _mrc_ready(checked.image), record.pixel_size_angstrom, **place)
-        write_normalisations(partial / "image.mrc", record.normalisations)
-        checksums = [sha256_of(partial / name) for name in ("labels.mrc", "image.mrc")]
-        content = {
-            **provenance,
-            "labels_sha256": checksums[0],
-            "image_sha256": checksums[1],
-            "changes": [asdict(change) for change in checked.changes],
-            "notes": list(checked.notes),
-            "crop": asdict(record),
-        }
-        (partial / "provenance.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        folder = parent / hashlib.sha256("".join(checksums).encode()).hexdigest()[:12]
-        _move_into_place(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder, checksums[0]
-
-
-def _move_into_place(partial: Path, folder: Path) -> None:
-    if folder.exists():  # the same correction again: only what is said of it can differ
-        os.replace(partial / "provenance.json", folder / "provenance.json")
-        return
-    partial.chmod(0o755)
-    os.replace(partial, folder)
-
-
-def _mrc_ready(image: NDArray[Any]) -> NDArray[Any]:
-    return image.astype(np.int16) if image.dtype == np.uint8 else image
+    return Acceptance(correction, checked, earlier, notes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from segnet.config.rounds import round_key
 from segnet.normalisation import read_normalisation, sidecar_path
 from segnet.rounds.crop import read_crop_record
-from segnet.rounds.regions import Region, read_regions
+from segnet.rounds.regions import Region, check_round, read_regions
 from segnet.rounds.tables import put_row
 from tomoio import sha256_of
 from tomoio.tables import read_table
@@ -78,7 +78,7 @@ def _parse_row(path: Path | str, row: dict[str, str]) -> Correction:
         raise ValueError(
             f"{path}: role {row['role']!r} of {row['region_id']}; wanted one of {', '.join(ROLES)}"
         )
-    round_key(row["round"])
+    check_round(f"{path}: region {row['region_id']!r}", row["round"])
     return Correction(
         round=row["round"],
         region_id=row["region_id"],

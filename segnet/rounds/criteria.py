@@ -22,8 +22,6 @@ _LEAST_CLASS_SHARE = 0.02
 # Doubt in background voxels says little of what was missed: with full weight, windows correlate less with the
 # Dice that they really cost (benchmarks/rounds.py: 0.85, without these voxels 0.90).
 _UNKNOWN_CLASS_WEIGHT = 0.25
-# Novelty of a window that is one standard deviation a feature away from the nearest one that was trained on.
-_RARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -137,11 +135,8 @@ def _broken_share(
     return short / (voxels + max(1.0, float(voxels.mean())))
 
 
-def explain(criteria: Criteria, window: int, classes: ClassTable, rarity: NDArray[np.float64]) -> str:
-    """Return in words what makes a window worth correcting.
-
-    ``rarity`` is the novelty of every window beside the training data, 0 to 1; zeros where it is not known.
-    """
+def explain(criteria: Criteria, window: int, classes: ClassTable, *, is_novel: bool) -> str:
+    """Return in words what makes a window worth correcting."""
     share, ratio = criteria.error[window], _times(criteria.error, window)
     parts = [f"the network expects {share:.1%} of its voxels to be wrong{ratio}"]
     lost = criteria.lost_dice[1:, window]
@@ -152,15 +147,15 @@ def explain(criteria: Criteria, window: int, classes: ClassTable, rarity: NDArra
     shown = _classes_shown(criteria, window, classes)
     if shown:
         parts.append(f"shows {' and '.join(shown)}")
-    if _stands_out(criteria.confusion, window):
+    if stands_out(criteria.confusion, window):
         parts.append("classes confused with one another" + _times(criteria.confusion, window))
-    if _stands_out(criteria.disagreement, window):
+    if stands_out(criteria.disagreement, window):
         parts.append(f"networks disagree on {criteria.disagreement[window]:.1%}")
     for row, name in enumerate(classes.names):
-        if _stands_out(criteria.broken[row], window) and criteria.broken[row, window] > 0.1:
+        if stands_out(criteria.broken[row], window) and criteria.broken[row, window] > 0.1:
             parts.append(f"{name} in short pieces")
-    if _stands_out(rarity, window) and rarity[window] > _RARE:
-        parts.append("unlike what the network was trained on")
+    if is_novel:
+        parts.append("unlike the training data and the regions above")
     return "; ".join(parts)
 
 
@@ -177,5 +172,6 @@ def _times(values: NDArray[np.float64], window: int) -> str:
     return f" ({values[window] / usual:.1f} × the median)" if usual > 0 else ""
 
 
-def _stands_out(values: NDArray[np.float64], window: int) -> bool:
+def stands_out(values: NDArray[np.float64], window: int) -> bool:
+    """Return whether a window has one of the highest fifth of values."""
     return bool(values[window] > 0 and values[window] >= np.quantile(values, 0.8))

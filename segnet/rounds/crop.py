@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from segnet.config.rounds import CropConfig
 from segnet.normalisation import Normalisation, measure
@@ -20,6 +21,7 @@ from segnet.rounds.tomograms import TomogramRow, segmentation_file
 from tomoio import BACKGROUND, IGNORE, VolumeHeader, VolumeReader, new_file, sha256_of
 from tomoio.labels import as_labels
 
+PROVENANCE = "provenance.json"  # of an accepted correction; holds the record of its crop
 _STATISTICS_SLICES = 16
 _logger = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ class CropRecord:
     labels_sha256: str
     tomogram_median: float | None = None
     tomogram_robust_deviation: float | None = None
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # of the type adapter in `read_crop_record`
 
     @property
     def normalisations(self) -> tuple[Normalisation, ...]:
@@ -98,14 +102,24 @@ def read_crop_record(path: Path | str) -> CropRecord:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such crop; make it with segnet crop {path.stem}")
+        advice = (
+            "it belongs to an accepted correction; bring it back, or accept that anew with --replace"
+            if path.name == PROVENANCE
+            else f"no such crop; make it with segnet crop {path.stem}"
+        )
+        raise FileNotFoundError(f"{path}: no such file; {advice}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        values = values.get("crop", values)
-        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-        return CropRecord(**{**values, **lists})
-    except (json.JSONDecodeError, AttributeError, TypeError) as error:
+        if not isinstance(values, dict):
+            raise ValueError(f"{type(values).__name__}; wanted an object")
+        record = TypeAdapter(CropRecord).validate_json(json.dumps(values.get("crop", values)), strict=True)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(map(str, fault["loc"]))
+        raise ValueError(f"{path}: not the record of a crop ({key}: {fault['msg']})") from error
+    except ValueError as error:
         raise ValueError(f"{path}: not the record of a crop ({error})") from error
+    return record
 
 
 def crop_region(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,14 @@ from scipy.ndimage import gaussian_filter
 
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import read_any
-from tomoio import IGNORE, ClassTable, write_labels
+from tomoio import IGNORE, ClassTable, new_file, write_labels
 from tomoio.labels import as_labels
 
-_IGNORE_COLOUR = "#7f7f7f"
+_IGNORE_COLOUR = "#1c1c1c"  # a dark veil: a medium grey cannot be told from the image below it
 _CONTRAST_PERCENTILES = (0.5, 99.5)
 _SMOOTHING_VOXELS = 1.5
+_OUTLINE_PIXELS = 1
+_CLASS_LIST_WIDTH = 190
 _logger = logging.getLogger(__name__)
 
 
@@ -51,10 +56,34 @@ def load_content(crop_dir: Path, region_id: str, draft: Path, *, from_network: b
     return EditorContent(record, read_crop_image(crop_dir, record), labels, uncertainty)
 
 
-def build_viewer(
-    content: EditorContent, classes: ClassTable, save: Callable[[NDArray[np.uint8]], None]
-) -> Any:
-    """Return a napari viewer of a crop, with S and Ctrl-S bound to ``save(labels)``."""
+@dataclass
+class Draft:
+    """The file that work goes to, and the labels that need no saving: those opened, then those saved last.
+
+    With ``keep_earlier``, a file that is there before the first save is kept beside it, as one backup.
+    """
+
+    path: Path
+    record: CropRecord
+    on_disk: NDArray[np.uint8]
+    keep_earlier: bool = False
+    was_saved: bool = False
+
+    def lacks(self, labels: NDArray[Any]) -> bool:
+        """Return whether there is anything in ``labels`` to save."""
+        return not np.array_equal(self.on_disk, labels)
+
+    def save(self, labels: NDArray[Any]) -> None:
+        """Write ``labels``, after keeping what an earlier session left if that was asked for."""
+        if self.keep_earlier and not self.was_saved and self.path.is_file():
+            keep_backup(self.path)
+        save_draft(self.path, np.asarray(labels, dtype=np.uint8), self.record)
+        self.on_disk = np.array(labels, dtype=np.uint8)
+        self.was_saved = True
+
+
+def build_viewer(content: EditorContent, classes: ClassTable, draft: Draft) -> tuple[Any, Any]:
+    """Return a napari viewer of a crop and its layer of labels; S and Ctrl-S save to ``draft``."""
     import napari
 
     record = content.record
@@ -86,19 +115,106 @@ def build_viewer(
     viewer.dims.set_current_step(0, record.shape[0] // 2)
     viewer.layers.selection.active = layer
     viewer.window.add_dock_widget(_class_list(classes, layer), name="classes", area="right")
+    _fill_in_three_dimensions(layer)
+    _show_progress(viewer, layer, draft)
+    _bind_keys(viewer, layer, [*classes.labels, IGNORE])
+    return viewer, layer
+
+
+def _fill_in_three_dimensions(layer: Any) -> None:
+    """Let the bucket fill a whole piece while the brush paints in one slice; what a person sets stays."""
+    dimensions = {True: 3, False: 2}
+
+    def switch(_: Any) -> None:
+        layer.n_edit_dimensions = dimensions[layer.mode == "fill"]
+
+    def remember(_: Any) -> None:
+        dimensions[layer.mode == "fill"] = layer.n_edit_dimensions
+
+    layer.events.mode.connect(switch)
+    layer.events.n_edit_dimensions.connect(remember)
+
+
+def _show_progress(viewer: Any, layer: Any, draft: Draft) -> None:
+    """Write over the image whether all work is saved, and bind S and Ctrl-S to saving it."""
+    from qtpy.QtGui import QKeySequence
+
     note = viewer.canvas.overlays.text
     note.visible = True
-    note.text = f"{record.region_id}   S: save   slices {_context_text(record)}: context"
+    note.box = True
+    note.position = "top_left"
 
-    def save_now(_: Any = None) -> None:
-        save(np.asarray(layer.data, dtype=np.uint8))
-        viewer.status = "saved"
-        note.text = f"{record.region_id}   saved"
+    def follow(_: Any = None) -> None:
+        if ignore_context(layer.data, draft.record):
+            layer.refresh()
+        at = viewer.dims.current_step[0]
+        note.text = note_text(draft.record, at, unsaved=draft.lacks(layer.data), saved=draft.was_saved)
 
-    for key in ("s", "Control-S"):
-        viewer.bind_key(key, save_now, overwrite=True)
-        layer.bind_key(key, save_now, overwrite=True)
-    return viewer
+    def save(_: Any = None) -> None:
+        draft.save(layer.data)
+        follow()
+
+    layer.events.paint.connect(follow)
+    # set_data comes with each slice, and with undo and redo, which have no event of their own
+    layer.events.set_data.connect(follow)
+    follow()
+    for action in viewer.window.file_menu.actions():
+        if action.shortcut() == QKeySequence(QKeySequence.StandardKey.Save):
+            action.setShortcut(QKeySequence())  # napari's own Ctrl-S asks for a file name
+    for key in ("S", "Control-S"):
+        viewer.bind_key(key, save, overwrite=True)
+
+
+def ignore_context(labels: NDArray[Any], record: CropRecord) -> bool:
+    """Set labels of context slices to 255 in place, and return whether any had another value."""
+    painted = False
+    for context in (labels[: record.core.start], labels[record.core.stop :]):
+        if (context != IGNORE).any():
+            context[...] = IGNORE
+            painted = True
+    return painted
+
+
+def note_text(record: CropRecord, at: int, *, unsaved: bool, saved: bool) -> str:
+    """Return what the editor writes over slice ``at``: the state of the work, and where context is."""
+    state = "unsaved changes (S saves)" if unsaved else "saved" if saved else "S saves"
+    if record.core.start <= at < record.core.stop:
+        return f"{record.region_id}: {state}\ncontext: slices {_context_text(record)}"
+    return f"{record.region_id}: {state}\nslice {at} is context: painting has no effect"
+
+
+def _bind_keys(viewer: Any, layer: Any, labels: list[int]) -> None:
+    """Bind Alt and a digit, I, - and = to the choice of a class, O to outlines and U to the uncertainty."""
+
+    def choose(label: int) -> Callable[[Any], None]:
+        def chosen(_: Any) -> None:
+            layer.selected_label = label
+
+        return chosen
+
+    def step(by: int) -> Callable[[Any], None]:
+        def stepped(_: Any) -> None:
+            place = labels.index(layer.selected_label) if layer.selected_label in labels else -by
+            layer.selected_label = labels[(place + by) % len(labels)]
+
+        return stepped
+
+    def toggle_outlines(_: Any) -> None:
+        layer.contour = 0 if layer.contour else _OUTLINE_PIXELS
+
+    def toggle_uncertainty(_: Any) -> None:
+        if "uncertainty" in viewer.layers:
+            viewer.layers["uncertainty"].visible = not viewer.layers["uncertainty"].visible
+
+    for label in labels:
+        if label < 10:
+            viewer.bind_key(f"Alt-{label}", choose(label), overwrite=True)
+    viewer.bind_key("I", choose(IGNORE), overwrite=True)
+    viewer.bind_key("O", toggle_outlines, overwrite=True)
+    viewer.bind_key("U", toggle_uncertainty, overwrite=True)
+    # napari's own - and = count through all numbers, also those of no class
+    layer.bind_key("-", step(-1), overwrite=True)
+    layer.bind_key("=", step(1), overwrite=True)
 
 
 def _limits(volume: NDArray[Any], low: float = _CONTRAST_PERCENTILES[0]) -> tuple[float, float]:
@@ -131,16 +247,24 @@ def _context_text(record: CropRecord) -> str:
 
 def _class_list(classes: ClassTable, layer: Any) -> Any:
     """Return a list of coloured class names; a click selects the class to paint with."""
+    from qtpy.QtCore import Qt
     from qtpy.QtGui import QColor, QIcon, QPixmap
     from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
     widget = QListWidget()
+    widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # or the list would take the keys: 2 the class 2, S none
     entries = [(entry.label, entry.name, entry.colour) for entry in classes]
     labels = [label for label, _, _ in entries] + [IGNORE]
     for label, name, colour in [*entries, (IGNORE, "ignore", _IGNORE_COLOUR)]:
         swatch = QPixmap(14, 14)
         swatch.fill(QColor(colour))
-        widget.addItem(QListWidgetItem(QIcon(swatch), f"{label}  {name}"))
+        icon = QIcon(swatch)
+        icon.addPixmap(swatch, QIcon.Mode.Selected)  # or Qt tints the colour of the chosen class
+        widget.addItem(QListWidgetItem(icon, f"{label}  {name}"))
+    widget.setMaximumWidth(_CLASS_LIST_WIDTH)
+    widget.setToolTip("click, or Alt and the number")
+    # napari's bar with the title covers the first pixels of the list
+    widget.setStyleSheet("QListWidget { padding-top: 8px } QListWidget::item { padding: 2px }")
 
     def choose(row: int) -> None:
         layer.selected_label = labels[row]
@@ -156,15 +280,18 @@ def _class_list(classes: ClassTable, layer: Any) -> Any:
 
 
 def correct_in_napari(
-    crop_dir: Path, region_id: str, classes: ClassTable, draft: Path, *, from_network: bool = False
+    crop_dir: Path, region_id: str, classes: ClassTable, path: Path, *, from_network: bool = False
 ) -> bool:
-    """Open the editor and wait until it is closed; return whether anything was saved to ``draft``.
+    """Open the editor and wait until it is closed; return whether anything was saved to ``path``.
+
+    Changes that are unsaved when the window is closed are saved then.
 
     Raises
     ------
     ValueError
-        If napari is not installed.
+        If napari is not installed, or there is no display.
     """
+    check_display(os.environ, sys.platform)
     try:
         import napari
     except ImportError as error:
@@ -172,17 +299,34 @@ def correct_in_napari(
             f'napari is not installed ({error}); install it with pip install "neuralseg[gui]", '
             "or correct the crop in another program"
         ) from error
-    content = load_content(crop_dir, region_id, draft, from_network=from_network)
-    saves = 0
+    content = load_content(crop_dir, region_id, path, from_network=from_network)
+    draft = Draft(path, content.record, content.labels, keep_earlier=from_network)
+    _, layer = build_viewer(content, classes, draft)
+    try:
+        napari.run()
+    finally:  # also where Ctrl-C in the terminal closes the window
+        if draft.lacks(layer.data):
+            _logger.info("the editor was closed with unsaved changes; they are saved now")
+            draft.save(layer.data)
+    return draft.was_saved
 
-    def save(labels: NDArray[np.uint8]) -> None:
-        nonlocal saves
-        save_draft(draft, labels, content.record)
-        saves += 1
 
-    build_viewer(content, classes, save)
-    napari.run()
-    return saves > 0
+def check_display(environment: Mapping[str, str], platform: str) -> None:
+    """Raise ValueError where there is no display: Qt would abort, with no word of what to do."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if platform.startswith("linux") and not any(environment.get(name) for name in names):
+        raise ValueError(
+            "no display to open napari on (neither DISPLAY nor WAYLAND_DISPLAY is set); log in with ssh -X, "
+            "or correct the crop in another program (docs/tutorial-cotraining.md, section 5)"
+        )
+
+
+def keep_backup(path: Path) -> None:
+    """Copy a draft to a name beside it that `segnet accept` does not look for; an older copy goes."""
+    backup = path.with_name(f"{path.stem}_earlier{path.suffix}")
+    with new_file(backup, overwrite=True) as partial:
+        shutil.copyfile(path, partial)
+    _logger.info("the earlier work is kept as %s; rename it to %s to go back to it", backup, path.name)
 
 
 def save_draft(draft: Path, labels: NDArray[np.uint8], record: CropRecord) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segnet.config.rounds import round_key
+from segnet.config.rounds import RoundsConfig, round_key
+from segnet.rounds.crop import read_crop_record
 from segnet.rounds.formats import SUFFIXES
 from segnet.rounds.regions import Region, find_region, read_regions
 from tomoio import sha256_of
+from tomoio.config import load_yaml
 
 REGIONS = Path("config/regions.tsv")
 CORRECTIONS = Path("config/corrections.tsv")
 TOMOGRAMS = Path("config/tomograms.tsv")
+CONFIG = Path("config/config.yaml")
 CLASSES = Path("config/classes.tsv")
 ROUNDS = Path("results/rounds")
 STORE = Path("resources/corrections")
@@ -45,18 +48,41 @@ def find_draft(store: Path, region_id: str) -> Path | None:
 
 
 def look_up_region(table: Path, rounds: Path, region_id: str) -> Region:
-    """Return a region of regions.tsv or, failing that, of the proposals of any round.
+    """Return a region of regions.tsv or, failing that, of the proposals of any round or of a crop.
+
+    A region that someone works on may have left the proposals since; its crop still says where it lies.
 
     Raises
     ------
     ValueError
-        If neither names it.
+        If none of them names it.
     """
     regions = list(read_regions(table)) if table.is_file() else []
     known = {region.region_id for region in regions}
     for proposals in sorted(rounds.glob("*/regions.tsv")):
         regions += [region for region in read_regions(proposals) if region.region_id not in known]
+    record = _find_record(rounds, region_id)
+    if record is not None and region_id not in {region.region_id for region in regions}:
+        return read_crop_record(record).region
     return find_region(regions, region_id, table)
+
+
+def _find_record(rounds: Path, region_id: str) -> Path | None:
+    records = (folder / f"{region_id}.json" for folder in sorted(rounds.glob("*/to_correct")))
+    return next((path for path in records if path.is_file()), None)
+
+
+def read_rounds_config(path: Path | None) -> RoundsConfig | None:
+    """Return the rounds of a configuration; without a path the project's own, None where it has none.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file that was named is missing, or a configuration is wrong.
+    """
+    if path is None and not CONFIG.is_file():
+        return None
+    return load_yaml(path or CONFIG, RoundsConfig, section="rounds")
 
 
 def following_round(names: tuple[str, ...], round_name: str) -> str:
@@ -72,7 +98,7 @@ def following_round(names: tuple[str, ...], round_name: str) -> str:
             return name
     raise ValueError(
         f"no round after {round_name} among {', '.join(names) or 'none'}; "
-        "add one to the configuration, or name one with --round"
+        "add one to the configuration (another one: --config), or name an earlier one with --round"
     )
 
 
@@ -84,7 +110,8 @@ def model_name(folder: Path) -> str:
 
 def find_crops(rounds: Path, region_id: str) -> Path:
     """Return the folder that holds the crop of a region; FileNotFoundError says how to make it."""
-    for record in sorted(rounds.glob(f"*/to_correct/{region_id}.json")):
+    record = _find_record(rounds, region_id)
+    if record is not None:
         return record.parent
     raise FileNotFoundError(
         f"{rounds}/*/to_correct/{region_id}.json: no such crop; "

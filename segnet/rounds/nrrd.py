@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,29 @@ _DTYPES = {
     "float": "f4",
     "double": "f8",
 }
+_SPACES = {
+    "lps": "left-posterior-superior",
+    "ras": "right-anterior-superior",
+    "las": "left-anterior-superior",
+}
+_SENSES = {"left": 1, "posterior": 1, "superior": 1, "right": -1, "anterior": -1, "inferior": -1}
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_SEGMENT_NAME = re.compile(r"segment(\d+)_name")
+_TURN_TOLERANCE = 1e-3
 _NAMES = {"i1": "int8", "u1": "uint8", "i2": "int16", "u2": "uint16", "f4": "float"}
+
+
+@dataclass(frozen=True)
+class NrrdVolume:
+    """What a file holds: ``data`` (z, y, x), voxel size and origin (x, y, z) or None where none is stated.
+
+    ``segments`` are the labels of segments by their names, as 3D Slicer writes them.
+    """
+
+    data: NDArray[Any]
+    pixel_size: float | None
+    origin: tuple[float, float, float] | None
+    segments: Mapping[str, int]
 
 
 def write_nrrd(
@@ -75,19 +99,20 @@ def write_nrrd(
         partial.write_bytes("\n".join(header).encode() + b"\n\n" + body)
 
 
-def read_nrrd(
-    path: Path | str,
-) -> tuple[NDArray[Any], float | None, tuple[float, float, float] | None]:
-    """Read a NRRD volume: array (z, y, x), voxel size or None where none is stated, origin (x, y, z) or None.
+def read_nrrd(path: Path | str) -> NrrdVolume:
+    """Read a NRRD volume.
+
+    Its axes are brought into our sense: x to the left, y to the back, z up, which is how `write_nrrd` writes
+    them. A program may store the same place as right-anterior-superior, with mirrored axes.
 
     Raises
     ------
     ValueError
         If the file is not NRRD, keeps its data in another file, has an encoding other than raw or gzip, is
-        truncated, or is not three-dimensional.
+        truncated, is not three-dimensional, or has axes that were turned.
     """
     header, body = _split(Path(path))
-    sizes = [int(size) for size in header["sizes"].split()]
+    sizes = _sizes(path, header)
     dtype = _dtype(path, header)
     flat = _decode(path, header.get("encoding", "raw"), body)
     wanted = int(np.prod(sizes)) * dtype.itemsize
@@ -98,7 +123,15 @@ def read_nrrd(
     data = data.reshape([size for size in data.shape if size > 1]) if data.ndim == 4 else data
     if data.ndim != 3:
         raise ValueError(f"{path}: sizes {sizes}; wanted three dimensions x y z")
-    return data.astype(dtype.newbyteorder("=")), _spacing(path, header), _origin(header)
+    data = data.astype(dtype.newbyteorder("="))
+    return _in_our_axes(path, header, data)
+
+
+def _sizes(path: Path | str, header: dict[str, str]) -> list[int]:
+    words = header["sizes"].split()
+    if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise ValueError(f"{path}: sizes {header['sizes']!r}; wanted positive integers x y z")
+    return [int(word) for word in words]
 
 
 def _split(path: Path) -> tuple[dict[str, str], bytes]:
@@ -134,23 +167,67 @@ def _decode(path: Path | str, encoding: str, body: bytes) -> bytes:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(number) for number in re.findall(r"[-+0-9.eE]+", text)]
+    return [float(number) for number in _NUMBER.findall(text)]
+
+
+def _in_our_axes(path: Path | str, header: dict[str, str], data: NDArray[Any]) -> NrrdVolume:
+    """Mirror axes that run against ours, so that voxel (0, 0, 0) is the one at the origin."""
+    signs = _space_signs(header)
+    stored = _numbers(header.get("space origin", ""))[:3]
+    origin = np.array(stored) * signs if len(stored) == 3 else None
+    directions = _directions(header)
+    if directions is None:
+        return NrrdVolume(data, _spacing(path, header), _as_origin(origin), _segments(header))
+    directions = directions * signs
+    steps = np.diagonal(directions)
+    if np.abs(directions - np.diag(steps)).max() > _TURN_TOLERANCE * np.abs(steps).max():
+        raise ValueError(
+            f"{path}: space directions {header['space directions']}; wanted axes along x, y and z: "
+            "the volume was turned, export it as the crop lies"
+        )
+    _refuse_unequal(path, np.abs(steps).tolist())
+    for axis in np.flatnonzero(steps < 0):
+        data = np.flip(data, 2 - int(axis))
+        if origin is not None:
+            origin[axis] += (data.shape[2 - axis] - 1) * steps[axis]
+    return NrrdVolume(np.ascontiguousarray(data), float(abs(steps[0])), _as_origin(origin), _segments(header))
+
+
+def _space_signs(header: dict[str, str]) -> NDArray[np.float64]:
+    """Return what takes the axes of a space to left, posterior, superior; unnamed spaces are taken so."""
+    space = header.get("space", "").lower()
+    senses = [_SENSES.get(word) for word in _SPACES.get(space, space).split("-")[:3]]
+    return np.array([1.0, 1.0, 1.0] if None in senses or len(senses) != 3 else senses, dtype=float)
+
+
+def _directions(header: dict[str, str]) -> NDArray[np.float64] | None:
+    """Return the vectors of the three axes as rows; None where they are not stated."""
+    vectors = [_numbers(vector) for vector in re.findall(r"\(([^)]*)\)", header.get("space directions", ""))]
+    usable = [vector for vector in vectors if len(vector) == 3 and any(vector)]
+    return np.array(usable) if len(usable) == 3 else None
 
 
 def _spacing(path: Path | str, header: dict[str, str]) -> float | None:
-    if "space directions" in header:
-        vectors = re.findall(r"\(([^)]*)\)", header["space directions"])
-        steps = [float(np.linalg.norm(_numbers(vector))) for vector in vectors]
-    else:
-        steps = [value for value in _numbers(header.get("spacings", "")) if np.isfinite(value)]
-    steps = [step for step in steps if step > 0][:3]
-    if not steps:
-        return None
-    if max(steps) / min(steps) > 1.001:
+    steps = [step for step in _numbers(header.get("spacings", "")) if step > 0][:3]
+    _refuse_unequal(path, steps)
+    return steps[0] if steps else None
+
+
+def _refuse_unequal(path: Path | str, steps: list[float]) -> None:
+    if steps and max(steps) > 1.001 * min(steps):
         raise ValueError(f"{path}: voxel size {steps} differs between axes; wanted cubic voxels")
-    return steps[0]
 
 
-def _origin(header: dict[str, str]) -> tuple[float, float, float] | None:
-    values = _numbers(header.get("space origin", ""))[:3]
-    return (values[0], values[1], values[2]) if len(values) == 3 else None
+def _as_origin(values: NDArray[np.float64] | None) -> tuple[float, float, float] | None:
+    return None if values is None else (float(values[0]), float(values[1]), float(values[2]))
+
+
+def _segments(header: dict[str, str]) -> dict[str, int]:
+    """Return the labels of the segments of 3D Slicer by their names."""
+    segments = {}
+    for key, value in header.items():
+        match = _SEGMENT_NAME.fullmatch(key)
+        label = header.get(f"segment{match[1]}_labelvalue", "").lstrip("=") if match else ""
+        if label.isascii() and label.isdigit():
+            segments[value.lstrip("=")] = int(label)
+    return segments

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnet.rounds.crop import CropRecord, read_crop_record
+from segnet.rounds.formats import stated_voxel_size
 from segnet.rounds.regions import check_region_fits
 from tomoio import IGNORE, VolumeReader, write_labels
 from tomoio.labels import as_labels
+
+_SIZE_TOLERANCE = 1e-3
 
 
 def oracle_labels(record: CropRecord, truth: Path) -> NDArray[np.uint8]:
@@ -26,10 +29,11 @@ def oracle_labels(record: CropRecord, truth: Path) -> NDArray[np.uint8]:
     Raises
     ------
     ValueError
-        If the truth is too small to hold the region.
+        If the truth is too small to hold the region, or has another voxel size.
     """
     region = record.region
     with VolumeReader(truth, pixel_size_angstrom=record.pixel_size_angstrom) as reader:
+        _check_voxel_size(truth, record)
         check_region_fits(region, reader.header.shape)
         slices = reader.read(region.z_start, region.z_start + region.z_size)
     core = slices[
@@ -38,6 +42,14 @@ def oracle_labels(record: CropRecord, truth: Path) -> NDArray[np.uint8]:
     labels = np.full(record.shape, IGNORE, dtype=np.uint8)
     labels[record.core] = as_labels(core, str(truth))
     return labels
+
+
+def _check_voxel_size(truth: Path, record: CropRecord) -> None:
+    stated, wanted = stated_voxel_size(truth), record.pixel_size_angstrom
+    if stated is not None and abs(stated / wanted - 1) > _SIZE_TOLERANCE:
+        raise ValueError(
+            f"{truth}: voxel size {stated:g} Å; wanted {wanted:g} Å as in {record.tomogram_path}"
+        )
 
 
 def correct_from_truth(

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from segnet.config.rounds import CropConfig, ProposalConfig
-from segnet.rounds.criteria import Candidates, explain, gather_candidates
+from segnet.config.rounds import CropConfig, ProposalConfig, round_key
+from segnet.rounds.criteria import Candidates, explain, gather_candidates, stands_out
 from segnet.rounds.descriptors import describe_training_data, novelty
 from segnet.rounds.maps import measure_tomogram
 from segnet.rounds.pictures import draw_region
@@ -28,6 +28,15 @@ _LEAST_PRESENT_SHARE = 0.005  # of the voxels that are not background
 _PLENTY_OF_VOXELS = 0.01  # share of a window
 _PLENTY_OF_PIECES = 0.25  # share of the thin objects in a window
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen window, its score when it was chosen, and whether few windows were as unlike what is known."""
+
+    window: int
+    score: float
+    is_novel: bool
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,9 @@ def propose_regions(
     Raises
     ------
     FileNotFoundError, ValueError
-        If a segmentation is missing or does not fit its tomogram.
+        If the round is not one, or a segmentation is missing or does not fit its tomogram.
     """
+    round_key(round_name)  # all ids start with it
     progress = tqdm(tomograms, desc="propose", unit="tomogram", disable=len(tomograms) < 2)
     maps = [
         measure_tomogram(row, segmentations, classes, config.binning, others=_folders_with(row, others))
@@ -101,11 +111,7 @@ def propose_regions(
     if model_dir is not None and config.novelty_weight:
         known = describe_training_data(model_dir, classes, crop.size_voxels, config.binning)
     chosen = choose_windows(candidates, config, known, avoid)
-    descriptors = candidates.criteria.descriptors
-    rarity = novelty(descriptors, known, descriptors.std(axis=0))
-    return tuple(
-        _make_proposal(candidates, window, score, round_name, classes, rarity) for window, score in chosen
-    )
+    return tuple(_make_proposal(candidates, choice, round_name, classes) for choice in chosen)
 
 
 def _folders_with(tomogram: TomogramRow, others: Sequence[Path]) -> list[Path]:
@@ -119,8 +125,8 @@ def choose_windows(
     config: ProposalConfig,
     known: NDArray[np.float64],
     avoid: Sequence[Region],
-) -> list[tuple[int, float]]:
-    """Choose windows one after the other; return their indices and scores.
+) -> list[Choice]:
+    """Choose windows one after the other.
 
     Parameters
     ----------
@@ -146,14 +152,15 @@ def choose_windows(
     value = config.error_weight * _share_of_largest(_value_by_class(criteria.lost_dice))
     value = value + config.coverage_weight * _share_of_largest(_coverage_by_class(criteria.content))
     discount = np.ones(len(candidates.owner))
-    chosen: list[tuple[int, float]] = []
+    chosen: list[Choice] = []
     while len(chosen) < config.n_regions and free.any():
         gain = (value / (1 + config.class_saturation * gathered)[:, np.newaxis]).sum(axis=0)
-        rarity = 1 + config.novelty_weight * novelty(criteria.descriptors, known, spread)
+        unlike = novelty(criteria.descriptors, known, spread)
+        rarity = 1 + config.novelty_weight * unlike
         most = float(gain[free].max()) or 1.0  # gains fall with every choice; the rest is relative to them
         score = np.where(free, (gain + most * fixed) * rarity * discount, -1.0)
         best = int(np.argmax(score))
-        chosen.append((best, float(score[best])))
+        chosen.append(Choice(best, float(score[best]), stands_out(unlike, best)))
         gathered += criteria.content[:, best] / usual
         known = np.concatenate([known, criteria.descriptors[[best]]])
         same = candidates.owner == candidates.owner[best]
@@ -227,14 +234,8 @@ def _triple(values: NDArray[np.int64]) -> tuple[int, int, int]:
     return int(values[0]), int(values[1]), int(values[2])
 
 
-def _make_proposal(
-    candidates: Candidates,
-    window: int,
-    score: float,
-    round_name: str,
-    classes: ClassTable,
-    rarity: NDArray[np.float64],
-) -> Proposal:
+def _make_proposal(candidates: Candidates, choice: Choice, round_name: str, classes: ClassTable) -> Proposal:
+    window = choice.window
     owner = int(candidates.owner[window])
     start, size = _triple(candidates.starts[window]), candidates.grids[owner].size
     tomogram_id = candidates.maps[owner].tomogram.tomogram_id
@@ -244,9 +245,9 @@ def _make_proposal(
         tomogram_id,
         *start,
         *size,
-        explain(candidates.criteria, window, classes, rarity),
+        explain(candidates.criteria, window, classes, is_novel=choice.is_novel),
     )
-    return Proposal(region, score, float(candidates.criteria.error[window]))
+    return Proposal(region, choice.score, float(candidates.criteria.error[window]))
 
 
 def _region_id(round_name: str, tomogram_id: str, start: Sequence[int], size: Sequence[int]) -> str:
@@ -256,10 +257,16 @@ def _region_id(round_name: str, tomogram_id: str, start: Sequence[int], size: Se
 
 
 def read_network_classes(model_dir: Path, fallback: ClassTable) -> ClassTable:
-    """Return the classes of a network from its card; ``fallback`` where there is no card."""
+    """Return the classes of a network from its card; ``fallback`` where the card names none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no card: this is no model folder.
+    """
     card = model_dir / "model.json"
     if not card.is_file():
-        return fallback
+        raise FileNotFoundError(f"{card}: no such file; wanted a model folder of segnet train")
     entries = json.loads(card.read_text(encoding="utf-8")).get("classes", [])
     return ClassTable(tuple(LabelClass(**entry) for entry in entries)) if entries else fallback
 

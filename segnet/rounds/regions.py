@@ -78,16 +78,24 @@ def _parse_row(path: Path | str, row: dict[str, str]) -> Region:
     name = f"{path}: region {row['region_id']!r}"
     if not _SAFE_NAME.fullmatch(row["region_id"]):
         raise ValueError(f"{name}; wanted an id of letters, digits, dots, dashes and underscores")
-    round_key(row["round"])
+    check_round(name, row["round"])
     numbers = {key: _parse_count(name, key, row[key]) for key in REGION_COLUMNS[3:9]}
     return Region(row["round"], row["region_id"], row["tomogram_id"], **numbers, reason=row["reason"])
 
 
 def _parse_count(name: str, key: str, cell: str) -> int:
     least = 1 if key.endswith("_size") else 0
-    if not cell.isdigit() or int(cell) < least:
+    if not (cell.isascii() and cell.isdigit()) or int(cell) < least:  # a superscript two is a digit
         raise ValueError(f"{name}: {key} is {cell!r}; wanted an integer of at least {least}")
     return int(cell)
+
+
+def check_round(row_name: str, round_name: str) -> None:
+    """Raise ValueError if a row of a table names no round; ``row_name`` starts the message."""
+    try:
+        round_key(round_name)
+    except ValueError as error:
+        raise ValueError(f"{row_name}: {error}") from None
 
 
 def write_regions(path: Path | str, regions: Iterable[Region], *, overwrite: bool = False) -> None:
@@ -103,13 +111,23 @@ def add_region(path: Path | str, region: Region) -> None:
     ValueError
         If the table has another box under the same id.
     """
+    check_same_box(path, region)
     put_row(path, REGION_COLUMNS, asdict(region), key="region_id", replace=False)
-    stored = find_region(read_regions(path), region.region_id, path)
-    if (stored.tomogram_id, stored.start, stored.size) != (region.tomogram_id, region.start, region.size):
-        raise ValueError(
-            f"{path}: region {region.region_id} is {stored.size} voxels at {stored.start} of "
-            f"{stored.tomogram_id}; wanted {region.size} at {region.start} of {region.tomogram_id}"
-        )
+
+
+def check_same_box(path: Path | str, region: Region) -> None:
+    """Raise ValueError if a table has another box under the id of a region."""
+    rows = read_regions(path) if Path(path).is_file() else ()
+    for stored in rows:
+        if stored.region_id == region.region_id and not _same_box(stored, region):
+            raise ValueError(
+                f"{path}: region {region.region_id} is {stored.size} voxels at {stored.start} of "
+                f"{stored.tomogram_id}; wanted {region.size} at {region.start} of {region.tomogram_id}"
+            )
+
+
+def _same_box(one: Region, other: Region) -> bool:
+    return (one.tomogram_id, one.start, one.size) == (other.tomogram_id, other.start, other.size)
 
 
 def find_region(regions: Sequence[Region], region_id: str, table: Path | str) -> Region:

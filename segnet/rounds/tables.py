@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tomoio import new_file
+from tomoio.tables import has_byte_order_mark, is_content, join_row, read_lines, split_row
 
 
 def put_row(
@@ -32,30 +33,39 @@ def put_row(
     """
     path = Path(path)
     with _locked(path):
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        if not any(_is_content(line) for line in lines):
-            lines.append("\t".join(columns))
-        header = next(number for number, line in enumerate(lines) if _is_content(line))
-        names = [name.strip() for name in lines[header].split("\t")]
-        row = "\t".join(" ".join(str(values.get(name, "")).split()) for name in names)
+        lines = _stripped_end(read_lines(path)) if path.is_file() else []
+        if not any(is_content(line) for line in lines):
+            lines.append(join_row(columns))
+        header = next(number for number, line in enumerate(lines) if is_content(line))
+        names = [name.strip() for name in split_row(lines[header])]
+        row = join_row(str(values.get(name, "")).strip() for name in names)
         found = [
             number
             for number, line in enumerate(lines)
-            if number > header and _is_content(line) and _cell(line, names.index(key)) == str(values[key])
+            if number > header and is_content(line) and _cell(line, names.index(key)) == str(values[key])
         ]
         if found and not replace:
             return
         lines[found[0] if found else len(lines) :] = [row, *(lines[found[0] + 1 :] if found else [])]
+        encoding = "utf-8-sig" if path.is_file() and has_byte_order_mark(path) else "utf-8"
         with new_file(path, overwrite=True) as partial:
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            partial.write_text("\n".join(lines) + "\n", encoding=encoding)
 
 
-def _is_content(line: str) -> bool:
-    return bool(line.strip()) and not line.startswith("#")
+def check_writable(path: Path | str) -> None:
+    """Raise PermissionError unless a table can be changed, before anything is done that needs its row."""
+    path = Path(path)
+    folder = next(parent for parent in path.parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path}: cannot be written; wanted a table in a folder that can be changed")
+
+
+def _stripped_end(lines: list[str]) -> list[str]:
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _cell(line: str, position: int) -> str:
-    cells = line.split("\t")
+    cells = split_row(line)
     return cells[position].strip() if position < len(cells) else ""
 
 

@@ -31,6 +31,32 @@ def test_table_faults_name_the_column(tmp_path):
         read_table(tmp_path / "u.tsv", required=("a",))
 
 
+@pytest.mark.parametrize("text", ['"ice, I think', 'say "actin"', '"quoted"', '"', "two  spaces", "Å"])
+def test_any_text_comes_back_and_takes_nothing_of_the_next_row(tmp_path, text):
+    rows = [{"a": "1", "b": text, "c": text}, {"a": "2", "b": "x", "c": "y"}]
+    write_table(tmp_path / "t.tsv", ["a", "b", "c"], rows)
+    assert read_table(tmp_path / "t.tsv", required=("a", "b", "c")) == rows
+
+
+def test_tabs_and_line_ends_in_a_cell_become_spaces(tmp_path):
+    write_table(tmp_path / "t.tsv", ["a", "b"], [{"a": "x\ty", "b": "one\r\ntwo"}])
+    assert read_table(tmp_path / "t.tsv", required=("a",)) == [{"a": "x y", "b": "one two"}]
+
+
+@pytest.mark.parametrize("note", ['"ice, I think', '"ice" on carbon', 'a "b" c'])
+def test_marks_that_a_person_typed_are_text_of_their_row(tmp_path, note):
+    (tmp_path / "t.tsv").write_text(f"a\tnote\n1\t{note}\n2\tx\n")
+    assert [row["note"] for row in read_table(tmp_path / "t.tsv", required=("a",))] == [note, "x"]
+
+
+def test_a_table_of_excel_is_read(tmp_path):
+    (tmp_path / "t.tsv").write_bytes("a\tb\r\n1\tÅ\r\n".encode("utf-8-sig"))
+    assert read_table(tmp_path / "t.tsv", required=("a", "b")) == [{"a": "1", "b": "Å"}]
+    (tmp_path / "t.tsv").write_bytes("a\tb\n1\tÅ\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"t\.tsv: .* at byte 6; wanted a table in UTF-8"):
+        read_table(tmp_path / "t.tsv", required=("a", "b"))
+
+
 def test_manifest_records_inputs_by_checksum(tmp_path):
     (tmp_path / "in").write_bytes(b"abc")
     write_manifest(

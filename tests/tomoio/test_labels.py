@@ -29,6 +29,7 @@ def test_table_is_sorted_and_looked_up_both_ways(classes):
     ("row", "message"),
     [
         ("255\tx\t#000000\tx", "integer from 0 to 254"),
+        ("²\tx\t#000000\tx", "label '²'; wanted an integer from 0 to 254"),
         ("1\tx\t#000000\tx", "label 1 appears twice"),
         ("2\tmembrane\t#000000\tx", "name membrane appears twice"),
         ("2\tx\tred\tx", "wanted #rrggbb"),

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from segnet.config.rounds import CropConfig
+from segnet.rounds.accept import accept_correction, check_correction
 from segnet.rounds.crop import CropRecord, crop_region
 from segnet.rounds.regions import Region
 from segnet.rounds.tomograms import TomogramRow
-from tomoio import ClassTable, read_class_table, write_labels, write_volume
+from tomoio import ClassTable, read_class_table, read_labels, write_labels, write_volume
 
 CLASSES = Path(__file__).parents[3] / "config" / "classes.tsv"
 PIXEL_SIZE = 13.3
@@ -29,11 +30,29 @@ class Project:
     image: np.ndarray
     labels: np.ndarray
 
-    def crop(self, region: Region, **settings) -> CropRecord:
+    def crop(self, region: Region, *, overwrite: bool = False, **settings) -> CropRecord:
         config = CropConfig(**{"context_slices": 3, **settings})
-        return crop_region(
-            region, self.tomogram, self.root / "crops", config, segmentations=self.segmentations, model="net"
-        )
+        source = {"segmentations": self.segmentations, "model": "net", "overwrite": overwrite}
+        return crop_region(region, self.tomogram, self.root / "crops", config, **source)
+
+
+def paint(project, record, change=lambda labels: None, *, pixel_size=PIXEL_SIZE, origin=None):
+    labels = read_labels(project.root / "crops" / record.labels_file).data
+    change(labels)
+    path = project.root / "painted.mrc"
+    place = record.origin_angstrom if origin is None else origin
+    write_labels(path, labels, pixel_size, origin_angstrom=place, overwrite=True)
+    return path
+
+
+def accept(project, checked, **settings):
+    names = {"round_name": "1.2", "role": "train", "annotator": "A. Person"} | settings
+    tables = project.root / "corrections.tsv", project.root / "regions.tsv"
+    return accept_correction(checked, *tables, project.root / "store", **names)
+
+
+def check(project, paths, region_id="r01", **settings):
+    return check_correction(project.root / "crops", region_id, paths, project.classes, **settings)
 
 
 @pytest.fixture

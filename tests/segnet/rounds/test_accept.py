@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from segnet.cli import main
-from segnet.rounds.accept import accept_correction, check_correction, count_changes
+from segnet.rounds.accept import count_changes
 from segnet.rounds.corrections import check_corrections, read_corrections
 from segnet.rounds.formats import write_any
 from segnet.rounds.oracle import correct_from_truth
-from segnet.rounds.regions import Region, read_regions, write_regions
-from tests.segnet.rounds.conftest import CLASSES, PIXEL_SIZE
+from segnet.rounds.regions import read_regions
+from tests.segnet.rounds.conftest import PIXEL_SIZE, accept, check, paint
 from tomoio import read_labels, read_volume, sha256_of, write_labels
-
-
-def _paint(project, record, change=lambda labels: None, *, pixel_size=PIXEL_SIZE, origin=None):
-    labels = read_labels(project.root / "crops" / record.labels_file).data
-    change(labels)
-    path = project.root / "painted.mrc"
-    place = record.origin_angstrom if origin is None else origin
-    write_labels(path, labels, pixel_size, origin_angstrom=place, overwrite=True)
-    return path
-
-
-def _accept(project, checked, **settings):
-    names = {"round_name": "1.2", "role": "train", "annotator": "A. Person"} | settings
-    tables = project.root / "corrections.tsv", project.root / "regions.tsv"
-    return accept_correction(checked, *tables, project.root / "store", **names)
-
-
-def _check(project, paths, **settings):
-    return check_correction(project.root / "crops", "r01", paths, project.classes, **settings)
 
 
 def test_a_correction_is_stored_with_its_provenance(project, region):
     record = project.crop(region)
-    painted = _paint(project, record, lambda labels: labels[5].fill(3))
-    accepted = _accept(project, _check(project, [painted])).correction
+    painted = paint(project, record, lambda labels: labels[5].fill(3))
+    accepted = accept(project, check(project, [painted])).correction
     assert read_corrections(project.root / "corrections.tsv") == (accepted,)
     assert (accepted.round, accepted.role, accepted.seeded_by) == ("1.2", "train", "net")
     assert accepted.sha256 == sha256_of(accepted.labels_path)
@@ -73,11 +52,11 @@ def test_changes_by_class_counted_by_hand(project):
 def test_painted_context_is_named_and_stays_ignored(project, region):
     record = project.crop(region)
 
-    def paint(labels):
+    def scribble(labels):
         labels[1, 4, 4] = 3
         labels[11].fill(0)
 
-    checked = _check(project, [_paint(project, record, paint)])
+    checked = check(project, [paint(project, record, scribble)])
     assert any("context slices 1, 11 of the crop" in note for note in checked.notes)
     assert (checked.labels[:3] == 255).all()
     assert (checked.labels[9:] == 255).all()
@@ -92,29 +71,29 @@ def test_painted_context_is_named_and_stays_ignored(project, region):
     ],
 )
 def test_a_correction_of_something_else_is_refused(project, region, settings, message):
-    painted = _paint(project, project.crop(region), **settings)
+    painted = paint(project, project.crop(region), **settings)
     with pytest.raises(ValueError, match=message):
-        _check(project, [painted])
+        check(project, [painted])
 
 
 def test_a_lost_voxel_size_and_origin_are_noted_and_restored(project, region):
     record = project.crop(region)
-    painted = _paint(project, record, lambda labels: labels[5].fill(3), pixel_size=1.0, origin=(0, 0, 0))
-    checked = _check(project, [painted])
+    painted = paint(project, record, lambda labels: labels[5].fill(3), pixel_size=1.0, origin=(0, 0, 0))
+    checked = check(project, [painted])
     assert len([note for note in checked.notes if "states no" in note]) == 2
-    stored = read_labels(_accept(project, checked).correction.labels_path)
+    stored = read_labels(accept(project, checked).correction.labels_path)
     assert stored.pixel_size_angstrom == PIXEL_SIZE
     np.testing.assert_allclose(stored.origin_angstrom, record.origin_angstrom, rtol=1e-6)
 
 
 def test_a_second_acceptance_needs_replace_and_keeps_the_first(project, region):
     record = project.crop(region)
-    first = _accept(project, _check(project, [_paint(project, record, lambda a: a[5].fill(3))])).correction
+    first = accept(project, check(project, [paint(project, record, lambda a: a[5].fill(3))])).correction
     kept = first.labels_path.read_bytes()
-    checked = _check(project, [_paint(project, record, lambda a: a[5].fill(2))])
+    checked = check(project, [paint(project, record, lambda a: a[5].fill(2))])
     with pytest.raises(FileExistsError, match=r"accepted already.*--replace"):
-        _accept(project, checked)
-    again = _accept(project, checked, replace=True)
+        accept(project, checked)
+    again = accept(project, checked, replace=True)
     assert again.replaced == first
     assert first.labels_path.read_bytes() == kept
     assert read_corrections(project.root / "corrections.tsv") == (again.correction,)
@@ -123,10 +102,10 @@ def test_a_second_acceptance_needs_replace_and_keeps_the_first(project, region):
 
 def test_the_same_correction_again_is_the_same_file(project, region):
     record = project.crop(region)
-    checked = _check(project, [_paint(project, record, lambda a: a[5].fill(3))])
-    first = _accept(project, checked).correction
+    checked = check(project, [paint(project, record, lambda a: a[5].fill(3))])
+    first = accept(project, checked).correction
     before = first.labels_path.stat().st_mtime_ns
-    assert _accept(project, checked, replace=True).correction == first
+    assert accept(project, checked, replace=True).correction == first
     assert first.labels_path.stat().st_mtime_ns == before
 
 
@@ -135,7 +114,7 @@ def test_layers_over_the_networks_labels(project, region):
     layer = np.zeros(record.shape, np.uint8)
     layer[5, :4] = 1
     write_any(project.root / "add_actin.nrrd", layer, PIXEL_SIZE)
-    checked = _check(project, [project.root / "add_actin.nrrd"])
+    checked = check(project, [project.root / "add_actin.nrrd"])
     seed = read_labels(project.root / "crops" / "r01_labels.mrc").data
     np.testing.assert_array_equal(checked.labels, np.where(layer == 1, 3, seed))
 
@@ -145,24 +124,14 @@ def test_a_hard_negative_is_background_for_all_classes_but_what_is_ignored(proje
     layer = np.zeros(record.shape, np.uint8)
     layer[5, 0] = 1
     write_any(project.root / "ignore.tif", layer, PIXEL_SIZE)
-    assert not _check(project, [], role="hard_negative").labels[record.core].any()
-    checked = _check(project, [project.root / "ignore.tif"], role="hard_negative")
+    assert not check(project, [], role="hard_negative").labels[record.core].any()
+    checked = check(project, [project.root / "ignore.tif"], role="hard_negative")
     np.testing.assert_array_equal(checked.labels[record.core] == 255, layer[record.core] == 1)
-
-
-def test_training_and_held_out_regions_share_no_voxel(project, region):
-    project.crop(region)
-    _accept(project, _check(project, [], role="hard_negative"), role="held_out")
-    other = replace(region, region_id="r02", z_start=15)
-    project.crop(other)
-    checked = check_correction(project.root / "crops", "r02", [], project.classes, role="hard_negative")
-    with pytest.raises(ValueError, match=r"r02 \(train\) shares 600 voxels with r01 \(held_out\)"):
-        _accept(project, checked)
 
 
 def test_a_stored_file_that_was_changed_is_noticed(project, region):
     project.crop(region)
-    accepted = _accept(project, _check(project, [], role="hard_negative")).correction
+    accepted = accept(project, check(project, [], role="hard_negative")).correction
     check_corrections([accepted])
     labels = read_labels(accepted.labels_path).data
     labels[5, 0, 0] = 4
@@ -171,52 +140,24 @@ def test_a_stored_file_that_was_changed_is_noticed(project, region):
         check_corrections([accepted])
 
 
-def test_a_failed_acceptance_leaves_nothing(project, region, monkeypatch):
-    record = project.crop(region)
-    checked = _check(project, [_paint(project, record, lambda a: a[5].fill(3))])
-
-    def fail(*_, **__):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("segnet.rounds.accept.write_volume", fail)
-    with pytest.raises(OSError, match="disk full"):
-        _accept(project, checked)
-    assert not [path for path in (project.root / "store").rglob("*") if path.is_file()]
-    assert not (project.root / "corrections.tsv").exists()
-
-
 def test_the_oracle_corrects_to_the_truth(project, region):
     record = project.crop(region)
     correct_from_truth(project.root / "crops", "r01", project.truth, project.root / "draft.mrc")
-    checked = _check(project, [project.root / "draft.mrc"])
+    checked = check(project, [project.root / "draft.mrc"])
     truth = read_labels(project.truth).data[10:16, 5:25, 8:38]
     np.testing.assert_array_equal(checked.labels[record.core], truth)
     assert not checked.notes
 
 
-def test_crop_correct_accept_on_the_command_line(project, region, capsys, monkeypatch):
-    monkeypatch.chdir(project.root)
-    (project.root / "config").mkdir()
-    (project.root / "config" / "classes.tsv").write_text(CLASSES.read_text())
-    write_regions("config/regions.tsv", [Region(*_fields(region))])
-    (project.root / "config" / "tomograms.tsv").write_text("tomogram_id\tpath\ncell_1\tcell.mrc\n")
-    (project.root / "config" / "config.yaml").write_text(
-        'rounds: {sequence: [{name: "1.1"}, {name: "1.2"}]}\nspecimen: {}\n'
-    )
-    assert main(["crop", "r01", "--segmentations", "seg"]) == 0
-    assert main(["correct", "r01", "--oracle", "truth.mrc"]) == 0
-    assert main(["accept", "r01", "--dry-run"]) == 0
-    assert not (project.root / "config" / "corrections.tsv").exists()
-    assert main(["accept", "r01", "--annotator", "A. Person"]) == 0
-    output = capsys.readouterr().out
-    assert "microtubule" in output
-    assert "for round 1.2 (train)" in output
-    assert main(["accept", "r01"]) == 2
-    assert "--replace" in capsys.readouterr().err
-    assert main(["accept", "r01", "--replace"]) == 0
-    (row,) = read_corrections("config/corrections.tsv")
-    assert (row.region_id, row.round) == ("r01", "1.2")
-
-
-def _fields(region):
-    return (*vars(region).values(),)
+def test_the_oracle_takes_no_truth_of_another_voxel_size(project, region):
+    project.crop(region)
+    truth = read_labels(project.truth).data
+    for size, other in ((26.6, True), (1.0, False), (PIXEL_SIZE, False)):
+        write_labels(project.root / "other.mrc", truth, size, overwrite=True)
+        arguments = project.root / "crops", "r01", project.root / "other.mrc", project.root / f"{size}.mrc"
+        if other:
+            with pytest.raises(ValueError, match=r"other\.mrc: voxel size 26\.6 Å; wanted 13\.3 Å"):
+                correct_from_truth(*arguments)
+        else:
+            correct_from_truth(*arguments)
+        assert arguments[-1].exists() != other

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).parents[3] / "benchmarks" / "rounds.py"
+PATH = Path(__file__).parents[3] / "benchmarks" / "rounds_results.py"
 
 
 @pytest.fixture(scope="module")

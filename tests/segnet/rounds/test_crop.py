@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -82,3 +83,45 @@ def test_labels_that_were_edited_in_place_are_noticed(project, region):
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ValueError, match="changed since it was cut"):
         read_seed_labels(project.root / "crops", record)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("tomogram_mean", "grey", r"tomogram_mean: Input should be a valid number"),
+        ("context_before", 2.5, r"context_before: .*integer"),
+        ("start_voxels", [1, 2], r"start_voxels\.2: Field required"),
+        ("colour", "red", r"colour: Unexpected keyword argument"),
+        ("round", None, r"round: .*string"),
+    ],
+)
+def test_a_record_that_was_edited_wrongly_names_the_key(project, region, key, value, message):
+    project.crop(region)
+    path = project.root / "crops" / "r01.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(ValueError, match=rf"r01\.json: not the record of a crop \({message}"):
+        read_crop_record(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "3"])
+def test_what_is_no_record_is_said_to_be_none(tmp_path, text):
+    (tmp_path / "r01.json").write_text(text)
+    with pytest.raises(ValueError, match=r"r01\.json: not the record of a crop"):
+        read_crop_record(tmp_path / "r01.json")
+
+
+def test_a_record_of_an_earlier_version_is_read(project, region):
+    record = project.crop(region)
+    path = project.root / "crops" / "r01.json"
+    values = json.loads(path.read_text())
+    del values["tomogram_median"], values["tomogram_robust_deviation"]
+    path.write_text(json.dumps(values))
+    earlier = replace(record, tomogram_median=None, tomogram_robust_deviation=None)
+    assert read_crop_record(path) == earlier
+
+
+def test_a_lost_provenance_is_not_called_a_crop(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"provenance\.json: no such file; it belongs to an accepted"):
+        read_crop_record(tmp_path / "provenance.json")
+    with pytest.raises(FileNotFoundError, match=r"r01\.json: .*segnet crop r01"):
+        read_crop_record(tmp_path / "r01.json")

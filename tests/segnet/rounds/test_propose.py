@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +133,17 @@ def test_the_reason_names_the_classes_that_a_region_shows(tmp_path):
     assert "shows actin (" in first.region.reason
 
 
+def test_a_region_unlike_the_others_says_so(tmp_path):
+    labels, uncertainty = _quiet()
+    uncertainty[:] = 0.4
+    image = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    image[8:16, 32:64, 32:64] += 4
+    first, second, _ = _propose(tmp_path, [_write(tmp_path, "a", labels, uncertainty, image)])
+    assert "unlike" not in first.region.reason  # there is nothing yet to be unlike
+    assert "unlike the training data and the regions above" in second.region.reason
+    assert shared_voxels(second.region, Region("1.1", "box", "a", 8, 32, 32, 8, 32, 32)) > 4000
+
+
 def test_a_network_that_found_nothing_is_named(tmp_path, caplog):
     row = _write(tmp_path, "a", *_quiet())
     assert len(_propose(tmp_path, [row])) == 3
@@ -204,28 +214,6 @@ def test_probabilities_give_the_expected_errors_by_hand(tmp_path):
 def test_stored_integers_are_shares_of_their_largest_value():
     np.testing.assert_allclose(as_probability(np.array([0, 127], np.int8)), [0, 1])
     np.testing.assert_allclose(as_probability(np.array([0.25], np.float16)), [0.25])
-
-
-def test_the_reason_names_what_is_unlike_the_training_data(tmp_path):
-    labels, uncertainty = _quiet()
-    image = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
-    trained = _write(tmp_path, "trained", labels, uncertainty, image)
-    row = {
-        "tomogram": str(trained.path),
-        "labels": str(tmp_path / "seg" / "trained_labels.mrc"),
-        "source_pixel_size_angstrom": "10",
-        "centre": str(image.mean()),
-        "spread": str(image.std()),
-    }
-    (tmp_path / "model.json").write_text(json.dumps({"data": [row]}))
-    strange = image.copy()
-    strange[8:16, 32:64, 64:96] += 4  # an edge of carbon, say
-    rows = [_write(tmp_path, "strange", labels, uncertainty, strange)]
-    config = SETTINGS.model_copy(update={"novelty_weight": 5.0})
-    found = propose_regions(rows, tmp_path / "seg", CLASS_TABLE, "1.1", config, CROP, model_dir=tmp_path)
-    assert found[0].region.start == (8, 32, 64)
-    assert "unlike what the network was trained on" in found[0].region.reason
-    assert "unlike" not in _propose(tmp_path, rows)[0].region.reason  # the training data are not known
 
 
 def test_novelty_is_nought_for_the_known():

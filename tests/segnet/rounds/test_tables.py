@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,13 @@ def test_regions_come_back_as_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("cell", "message"),
-    [("z_start\t-1", "z_start is '-1'"), ("x_size\t0", "x_size is '0'"), ("region_id\ta/b", "'a/b'")],
+    [
+        ("z_start\t-1", "z_start is '-1'"),
+        ("z_start\t²", "z_start is '²'; wanted an integer"),
+        ("x_size\t0", "x_size is '0'"),
+        ("region_id\ta/b", "'a/b'"),
+        ("round\tfoo", r"regions\.tsv: region 'r': round 'foo'; wanted numbers"),
+    ],
 )
 def test_a_region_that_cannot_be_is_refused(tmp_path, cell, message):
     column, value = cell.split("\t")
@@ -93,6 +100,12 @@ def test_training_rows_are_those_up_to_the_round_and_never_held_out():
     assert [row.region_id for row in held_out_corrections(rows)] == ["test"]
 
 
+def test_a_round_that_is_none_is_named_with_its_table_and_row(tmp_path):
+    put_correction(tmp_path / "corrections.tsv", _correction("r1", "foo"))
+    with pytest.raises(ValueError, match=r"corrections\.tsv: region 'r1': round 'foo'; wanted numbers"):
+        read_corrections(tmp_path / "corrections.tsv")
+
+
 def test_a_new_row_keeps_every_other_line(tmp_path):
     table = tmp_path / "corrections.tsv"
     header = "\t".join(CORRECTION_COLUMNS)
@@ -103,6 +116,24 @@ def test_a_new_row_keeps_every_other_line(tmp_path):
     lines = table.read_text().splitlines()
     assert lines[:3] == ["# mine", header, "# 1.1\told"]
     assert [(row.region_id, row.round) for row in read_corrections(table)] == [("r1", "1.2"), ("r2", "1.1")]
+
+
+@pytest.mark.parametrize("note", ['"ice, I think', '"ice"', "two  spaces"])
+def test_a_note_takes_nothing_of_the_next_row(tmp_path, note):
+    table = tmp_path / "corrections.tsv"
+    rows = [replace(_correction("r1"), note=note, annotator=note), _correction("r2")]
+    for row in rows:
+        put_correction(table, row)
+    put_correction(table, rows[0])
+    assert list(read_corrections(table)) == rows
+
+
+def test_a_byte_order_mark_stays_where_it_was(tmp_path):
+    table = tmp_path / "corrections.tsv"
+    table.write_text("\t".join(CORRECTION_COLUMNS) + "\n", encoding="utf-8-sig")
+    put_correction(table, _correction("r1"))
+    assert table.read_bytes().startswith(b"\xef\xbb\xbfround\t")
+    assert read_corrections(table) == (_correction("r1"),)
 
 
 def test_rows_put_by_two_processes_at_a_time_all_arrive(tmp_path):

@@ -1,0 +1,161 @@
+"""The verb accept: what it takes by default, what it inherits, what it says."""
+
+from __future__ import annotations
+
+import getpass
+
+import numpy as np
+import pytest
+
+from segnet.cli import main
+from segnet.rounds.corrections import read_corrections
+from segnet.rounds.regions import write_regions
+from tests.segnet.rounds.conftest import CLASSES, PIXEL_SIZE
+from tomoio import read_labels, write_labels
+
+ROUNDS = 'rounds: {sequence: [{name: "1.1"}, {name: "1.2"}, {name: "1.3"}]}\nspecimen: {}\n'
+
+
+@pytest.fixture
+def cropped(project, region, monkeypatch):
+    """The folder of a project that a person works in, with the crop of r01."""
+    monkeypatch.chdir(project.root)
+    (project.root / "config").mkdir()
+    (project.root / "config" / "classes.tsv").write_text(CLASSES.read_text())
+    write_regions("config/regions.tsv", [region])
+    (project.root / "config" / "tomograms.tsv").write_text("tomogram_id\tpath\ncell_1\tcell.mrc\n")
+    (project.root / "config" / "config.yaml").write_text(ROUNDS)
+    assert main(["crop", "r01", "--segmentations", "seg"]) == 0
+    return project
+
+
+def _draft(change=lambda labels: None):
+    """Save a draft as the editor does; return its labels."""
+    labels = read_labels("results/rounds/1.1/to_correct/r01_labels.mrc")
+    change(labels.data)
+    place = {"origin_angstrom": labels.origin_angstrom, "overwrite": True}
+    write_labels("resources/corrections/in_progress/r01_labels.mrc", labels.data, PIXEL_SIZE, **place)
+    return labels.data
+
+
+def _row():
+    (row,) = read_corrections("config/corrections.tsv")
+    return row
+
+
+def test_crop_correct_accept_on_the_command_line(cropped, capsys):
+    assert main(["correct", "r01", "--oracle", "truth.mrc"]) == 0
+    assert main(["accept", "r01", "--dry-run"]) == 0
+    assert not (cropped.root / "config" / "corrections.tsv").exists()
+    assert main(["accept", "r01", "--annotator", "A. Person"]) == 0
+    output = capsys.readouterr().out
+    assert "microtubule" in output
+    assert "labels from resources/corrections/in_progress/r01_labels.mrc" in output
+    assert "for round 1.2 (train)" in output
+    assert main(["accept", "r01"]) == 2
+    assert "--replace" in capsys.readouterr().err
+    assert main(["accept", "r01", "--replace"]) == 0
+    assert (_row().region_id, _row().round) == ("r01", "1.2")
+
+
+def test_replace_keeps_what_is_not_said_anew(cropped, capsys):
+    said = ["--role", "held_out", "--round", "1.3", "--annotator", "A. Person", "--note", "hard to tell"]
+    _draft(lambda labels: labels[5].fill(3))
+    assert main(["accept", "r01", *said]) == 0
+    _draft(lambda labels: labels[5].fill(2))
+    capsys.readouterr()
+    assert main(["accept", "r01", "--replace"]) == 0
+    row = _row()
+    assert (row.role, row.round, row.annotator, row.note) == ("held_out", "1.3", "A. Person", "hard to tell")
+    output = capsys.readouterr().out
+    assert "which is kept" in output
+    assert "was" not in output
+
+
+def test_a_changed_role_and_round_are_said(cropped, capsys):
+    _draft()
+    assert main(["accept", "r01", "--role", "held_out"]) == 0
+    assert main(["accept", "r01", "--replace", "--role", "train", "--round", "1.3"]) == 0
+    output = capsys.readouterr().out
+    assert "role: train; was held_out" in output
+    assert "round: 1.3; was 1.2" in output
+    assert (_row().role, _row().round) == ("train", "1.3")
+
+
+def test_a_lost_file_is_not_said_to_be_kept(cropped, capsys):
+    _draft()
+    assert main(["accept", "r01"]) == 0
+    _row().labels_path.unlink()
+    capsys.readouterr()
+    assert main(["accept", "r01", "--replace"]) == 0
+    assert "kept" not in capsys.readouterr().out
+    assert _row().labels_path.is_file()
+
+
+def test_a_hard_negative_keeps_what_the_editor_saved_as_ignored(cropped, capsys):
+    def cover(labels):
+        labels[5, 3:9].fill(255)
+
+    _draft(cover)
+    assert main(["accept", "r01", "--role", "hard_negative"]) == 0
+    output = capsys.readouterr().out
+    assert "labels from resources/corrections/in_progress/r01_labels.mrc" in output
+    assert "voxels with a class become background" in output
+    stored = read_labels(_row().labels_path).data
+    assert (stored[5, 3:9] == 255).all()
+    assert np.count_nonzero(stored == 0) == (6 * 20 - 6) * 30
+
+
+def test_a_hard_negative_without_work_says_so(cropped, capsys):
+    assert main(["accept", "r01", "--role", "hard_negative"]) == 0
+    assert "no labels; all of it is background" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["foo", "9.9", "../../escaped"])
+def test_a_round_that_the_configuration_lacks_is_refused(cropped, capsys, name):
+    _draft()
+    assert main(["accept", "r01", "--round", name]) == 2
+    message = capsys.readouterr().err
+    assert f"round '{name}' is not in config/config.yaml; wanted one of 1.1, 1.2, 1.3" in message
+    assert not (cropped.root / "config" / "corrections.tsv").exists()
+    assert not (cropped.root / "resources" / "corrections" / name).exists()
+
+
+def test_the_rounds_of_another_configuration(cropped):
+    (cropped.root / "other.yaml").write_text('rounds: {sequence: [{name: "1.1"}, {name: "7.1"}]}\n')
+    _draft()
+    assert main(["accept", "r01", "--config", "other.yaml"]) == 0
+    assert _row().round == "7.1"
+
+
+def test_a_user_without_a_name_is_asked_for_one(cropped, capsys, monkeypatch):
+    def nameless():
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    _draft()
+    assert main(["accept", "r01"]) == 2
+    assert "wanted one with --annotator" in capsys.readouterr().err
+    assert main(["accept", "r01", "--annotator", "A. Person"]) == 0
+
+
+def test_the_end_of_input_is_no_agreement(cropped, capsys, monkeypatch):
+    _draft()
+    assert main(["accept", "r01"]) == 0
+
+    def closed(_):
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", closed)
+    assert main(["accept", "r01"]) == 2
+    assert "accepted already" in capsys.readouterr().err
+
+
+def test_a_region_that_left_the_proposals_is_known_by_its_crop(cropped, capsys):
+    before = read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data
+    write_regions("config/regions.tsv", [], overwrite=True)
+    assert main(["crop", "r01", "--segmentations", "seg", "--overwrite"]) == 0
+    np.testing.assert_array_equal(read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data, before)
+    assert main(["crop", "r02", "--segmentations", "seg"]) == 2
+    assert "no region 'r02'" in capsys.readouterr().err
