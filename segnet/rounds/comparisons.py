@@ -157,7 +157,8 @@ def _draw_region(
     }
     if row is not None:
         core = read_crop_record(row.provenance_path).core
-        panels[_PERSON] = read_labels(row.labels_path).data[core][middle]
+        title = "declared empty by a person" if row.role == "hard_negative" else _PERSON
+        panels[title] = read_labels(row.labels_path).data[core][middle]
     return _title(region), _panels(thick_slice(image, middle), panels, classes)
 
 

@@ -193,7 +193,7 @@ def test_added_regions_are_drawn_first_and_what_is_left_out_is_named(rounds, reg
     assert len(found.drawn) == MOST_PICTURES
     assert found.left_out == ("centre, slice 15 of other_7", "centre, slice 15 of other_8")
     titles = [axis.get_title() for axis in found.drawn[0][1].axes]
-    assert titles == ["image", "round 1.1", "round 1.2", "corrected by a person"]
+    assert titles == ["image", "round 1.1", "round 1.2", "declared empty by a person"]
 
 
 def test_an_added_region_that_cannot_be_compared_is_named(rounds):
