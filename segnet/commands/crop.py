@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Cut the regions."""
     from segnet.config.rounds import CropConfig
     from segnet.rounds.crop import crop_region
-    from segnet.rounds.tomograms import find_tomogram, read_tomograms
+    from segnet.rounds.tomograms import find_tomogram, labelling_model, read_tomograms
     from tomoio.config import parse_config
 
     rounds = layout.read_rounds_config(arguments.config)
@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
             output,
             config,
             segmentations=arguments.segmentations or layout.segmentations_dir(arguments.rounds, region.round),
-            model=layout.model_name(Path(tomogram.model or layout.model_dir(arguments.rounds, region.round))),
+            model=layout.model_name(
+                labelling_model(tomogram, layout.model_dir(arguments.rounds, region.round))
+            ),
             overwrite=arguments.overwrite,
         )
         print(f"{output / record.image_file}  {'×'.join(map(str, record.shape))} (z, y, x)")

@@ -16,7 +16,7 @@ from segnet.rounds.corrections import Correction, find_correction, put_correctio
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import read_any
 from segnet.rounds.layers import check_segments, combine, is_layer
-from segnet.rounds.overlaps import check_overlaps
+from segnet.rounds.overlaps import check_overlap, place_of, place_of_crop
 from segnet.rounds.place import describe_turn, place_in_crop
 from segnet.rounds.regions import add_region, check_same_box, read_regions
 from segnet.rounds.store import store_correction
@@ -208,7 +208,9 @@ def accept_correction(
             "pass --replace to use this correction in its place, the old one is kept"
         )
     regions = read_regions(regions_table) if regions_table.is_file() else ()
-    notes = check_overlaps(record, role, [row for row in rows if row is not earlier], regions)
+    others = [place_of(row, regions) for row in rows if row is not earlier]
+    found = [check_overlap(place_of_crop(record, role), other) for other in others]
+    notes = tuple(note for note in found if note)
     check_same_box(regions_table, record.region)
     for path in (regions_table, table):
         check_writable(path)
