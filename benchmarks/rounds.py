@@ -148,7 +148,7 @@ def run_start(bench: Bench, seed: int) -> None:
     folder = round_folder(bench, "", seed, 0)
 
     def make() -> dict[str, Any]:
-        found = bench.train_and_segment(folder, bench.source_pairs(), seed, bench.targets)
+        found = bench.train_and_segment(folder, bench.source_pairs(), seed, bench.names("target"))
         return {"seed": seed, "round": 0, "voxels": 0} | found
 
     remember(folder / "result.json", make)
@@ -168,7 +168,7 @@ def run_round(
         correct(bench, region, previous, folder, tables, name)
     rows = training_corrections(read_corrections(tables[0]), name)
     sources = [*bench.source_pairs(), *block_sources(rows)]
-    found = bench.train_and_segment(folder, sources, seed, bench.targets)
+    found = bench.train_and_segment(folder, sources, seed, bench.names("target"))
     voxels = number * bench.plan.regions_a_round * int(np.prod(bench.plan.region_voxels))
     return (
         {"seed": seed, "strategy": strategy, "round": number, "voxels": voxels}
@@ -201,7 +201,7 @@ def choose_proposed(
     """Take what the workflow would propose: from the second round on it has an earlier network to compare."""
     earlier = [round_folder(bench, "proposed", seed, number - 2) / "segmentations"] if number > 1 else []
     proposals = propose_regions(
-        [bench.tomogram(name) for name in bench.targets],
+        [bench.tomogram(name) for name in bench.names("target")],
         previous / "segmentations",
         bench.classes,
         f"1.{number - 1}",
@@ -240,7 +240,7 @@ def choose_by(
 ) -> list[Region]:
     """Choose the windows with the highest values that overlap neither each other nor earlier ones."""
     size = bench.plan.region_voxels
-    grids = {name: window_grid(bench.plan.target_shape, size, 1, 0.25) for name in bench.targets}
+    grids = {name: window_grid(bench.plan.target_shape, size, 1, 0.25) for name in bench.names("target")}
     values = {name: np.asarray(value(name, grid), dtype=float) for name, grid in grids.items()}
     chosen: list[Region] = []
     while len(chosen) < bench.plan.regions_a_round:
@@ -256,7 +256,7 @@ def choose_by(
 
 def caught(bench: Bench, folder: Path, regions: Sequence[Region]) -> float:
     """Return which share of all wrongly labelled voxels of the target tomograms lies in regions."""
-    total = {name: wrong(bench, folder, name) for name in bench.targets}
+    total = {name: wrong(bench, folder, name) for name in bench.names("target")}
     inside = sum(
         total[r.tomogram_id][
             r.z_start : r.z_start + r.z_size,
@@ -270,8 +270,8 @@ def caught(bench: Bench, folder: Path, regions: Sequence[Region]) -> float:
 
 def figure5_settings(bench: Bench) -> dict[str, list[tuple[str, Sequence[int]]]]:
     """Return the parts (tomogram, labelled slices) of each setting."""
-    few, many = ("figure5", range(23, 28)), ("figure5", range(50))
-    real = (bench.targets[0], [bench.plan.target_shape[0] // 2])
+    few, many = ("figure5_synthetic", range(23, 28)), ("figure5_synthetic", range(50))
+    real = ("figure5_real", [bench.plan.test_shape[0] // 2])
     return {
         "5 synthetic": [few],
         "50 synthetic": [many],

@@ -24,6 +24,7 @@ from segnet.config.rounds import ProposalConfig
 from segnet.config.segmentation import ScoringConfig, SegmentationConfig
 from segnet.config.training import BlockConfig, TrainingConfig
 from segnet.normalisation import measure, write_normalisations
+from segnet.remap import remap_file
 from segnet.rounds.tomograms import TomogramRow
 from segnet.score import score
 from segnet.segment_files import segment_tomograms
@@ -34,37 +35,23 @@ CONFIG = Path(__file__).parents[1] / "config"
 BLOCK = BlockConfig()
 log = logging.getLogger("rounds")
 
-_LAYERS = {
-    "source": [
-        {"name": "targets", "role": "target", "size": "large", "attempts": 120},
-        {
-            "name": "bystanders",
-            "structures": ["apoferritin", "proteasome_20s", "p97", "rubisco"],
-            "attempts": 150,
-        },
-        {"name": "small", "structures": ["gapdh", "enolase", "hsp70"], "attempts": 300},
-    ],
-    "target": [
-        {"name": "targets", "role": "target", "size": "large", "attempts": 120},
-        {
-            "name": "bystanders",
-            "structures": ["fatty_acid_synthase", "mtorc1", "dynactin", "clathrin_triskelion"],
-            "attempts": 300,
-        },
-        {"name": "small", "structures": ["alpha_actinin", "immunoglobulin_g", "hsp90"], "attempts": 500},
-    ],
+_BYSTANDERS = {
+    "source": (["apoferritin", "proteasome_20s", "p97", "rubisco"], ["gapdh", "enolase", "hsp70"]),
+    "target": (
+        ["fatty_acid_synthase", "mtorc1", "dynactin", "clathrin_triskelion"],
+        ["alpha_actinin", "immunoglobulin_g", "hsp90"],
+    ),
 }
-_FILAMENTS = [
-    {"structure": "microtubule", "count": 2},
-    {"structure": "actin", "count": 8},
-    {"structure": "cofilactin", "count": 5},
-]
-_MEMBRANES = {
-    "source": [{"kind": "vesicle", "count": 3}],
-    "target": [
-        {"kind": "double_vesicle", "count": 2},
-        {"kind": "sheet", "count": 1},
-    ],
+_DOUBLE, _SHEET = {"kind": "double_vesicle", "count": 2}, {"kind": "sheet", "count": 1}
+# Attempts to place ribosomes and TRiC, large and small bystanders; microtubules, actin, cofilactin; membranes
+_CONTENT: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], list[dict[str, Any]]]] = {
+    "source": ((120, 150, 300), (2, 8, 5), [{"kind": "vesicle", "count": 3}]),
+    "mixed": ((120, 300, 500), (3, 10, 6), [_DOUBLE, _SHEET]),
+    "microtubules": ((30, 80, 150), (5, 3, 0), []),
+    "filaments": ((20, 60, 150), (0, 16, 10), []),
+    "membranes": ((40, 100, 200), (0, 0, 0), [_SHEET, {"kind": "double_vesicle", "count": 3}]),
+    "cytoplasm": ((150, 300, 500), (0, 2, 0), []),
+    "dilute": ((8, 30, 60), (0, 0, 0), []),
 }
 _IMAGING: dict[str, dict[str, Any]] = {
     "source": {
@@ -77,13 +64,13 @@ _IMAGING: dict[str, dict[str, Any]] = {
             "min_deg": -54,
             "max_deg": 54,
             "step_deg": 3,
-            "angle_error_deg": 0.3,
-            "misalignment_angstrom": 8,
+            "angle_error_deg": 0.2,
+            "misalignment_angstrom": 5,
         },
-        "dose": {"total_e_per_angstrom2": 80},
+        "dose": {"total_e_per_angstrom2": 100},
         "optics": {"defocus_um": 6, "defocus_jitter_um": 0.1},
-        "sample": {"inelastic_scale": 2.0},
-        "detector": {"dqe": [[0.0, 0.8], [0.5, 0.4], [1.0, 0.1]]},
+        "sample": {"inelastic_scale": 1.5},
+        "detector": {"dqe": [[0.0, 0.8], [0.5, 0.5], [1.0, 0.2]]},
     },
 }
 
@@ -92,21 +79,71 @@ _IMAGING: dict[str, dict[str, Any]] = {
 class Plan:
     """How much is run: 42 networks for three seeds."""
 
-    data_seed: int = 20261126
+    data_seed: int = 20261127
     seeds: tuple[int, ...] = (1, 2, 3)
     rounds: int = 3
     regions_a_round: int = 4
     region_voxels: tuple[int, int, int] = (8, 64, 64)
     source_shape: tuple[int, int, int] = (40, 160, 160)
-    target_shape: tuple[int, int, int] = (60, 192, 192)
+    target_shape: tuple[int, int, int] = (48, 160, 160)
+    test_shape: tuple[int, int, int] = (60, 192, 192)
     sources: int = 3
-    targets: int = 3
+    targets: tuple[str, ...] = ("microtubules", "filaments", "membranes", "cytoplasm", "dilute", "dilute")
     tests: int = 4
     steps: int = 800
     threads: int = 1
 
 
 QUICK = Plan(seeds=(1,), rounds=2)
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A simulated tomogram: what is in it, how it is imaged, its shape (z, y, x)."""
+
+    content: str
+    domain: str
+    shape: tuple[int, int, int]
+
+    def config(self) -> SpecimenConfig:
+        """Return what `cts model` is told."""
+        (targets, bystanders, small), filaments, membranes = _CONTENT[self.content]
+        large_species, small_species = _BYSTANDERS[self.domain]
+        names = ("microtubule", "actin", "cofilactin")
+        return SpecimenConfig.model_validate(
+            {
+                "structures": str(CONFIG / "structures.tsv"),
+                "pixel_size_angstrom": 13.0,
+                "shape_voxels": list(self.shape),
+                "layers": [
+                    {"name": "targets", "role": "target", "size": "large", "attempts": targets},
+                    {"name": "bystanders", "structures": large_species, "attempts": bystanders},
+                    {"name": "small", "structures": small_species, "attempts": small},
+                ],
+                "membranes": membranes,
+                "filaments": [
+                    {"structure": name, "count": count}
+                    for name, count in zip(names, filaments, strict=True)
+                    if count
+                ],
+            }
+        )
+
+
+def specimens(plan: Plan) -> dict[str, Specimen]:
+    """Return all tomograms of a plan by name."""
+    source = Specimen("source", "source", plan.source_shape)
+    mixed = Specimen("mixed", "target", plan.test_shape)
+    found = dict.fromkeys(_numbered("source", plan.sources), source)
+    found |= {
+        f"target_{number}_{content}": Specimen(content, "target", plan.target_shape)
+        for number, content in enumerate(plan.targets, start=1)
+    }
+    found |= dict.fromkeys(_numbered("test", plan.tests), mixed)
+    return found | {
+        "figure5_synthetic": Specimen("source", "source", (50, *plan.source_shape[1:])),
+        "figure5_real": mixed,
+    }
 
 
 def _numbered(kind: str, count: int) -> list[str]:
@@ -120,29 +157,23 @@ class Bench:
         self.plan, self.output = plan, output
         self.classes: ClassTable = read_class_table(CONFIG / "classes.tsv")
 
-    @property
-    def sources(self) -> list[str]:
-        return _numbered("source", self.plan.sources)
+        self.specimens = specimens(plan)
 
-    @property
-    def targets(self) -> list[str]:
-        return _numbered("target", self.plan.targets)
-
-    @property
-    def tests(self) -> list[str]:
-        return _numbered("test", self.plan.tests)
+    def names(self, kind: str) -> list[str]:
+        """Return the names of all tomograms of a kind: source, target or test."""
+        return [name for name in self.specimens if name.startswith(f"{kind}_")]
 
     def tomogram(self, name: str) -> TomogramRow:
         return TomogramRow(name, self.output / "data" / name / "tomogram.mrc")
 
     def truth(self, name: str) -> Path:
-        return self.output / "data" / name / "atlas.mrc"
+        return self.output / "data" / name / "truth.mrc"
 
     def check_settings(self) -> None:
         """Refuse to go on with runs of other settings: their Dice would not compare."""
         settings = {
             "plan": asdict(self.plan),
-            "domains": [_LAYERS, _FILAMENTS, _MEMBRANES, _IMAGING],
+            "domains": [_BYSTANDERS, _CONTENT, _IMAGING],
             "training": self.training().model_dump(mode="json"),
             "proposal": ProposalConfig().model_dump(mode="json"),
         }
@@ -154,30 +185,20 @@ class Bench:
 
     def simulate(self) -> None:
         """Make every tomogram that is not there yet."""
-        shapes = dict.fromkeys(self.sources, self.plan.source_shape)
-        shapes |= dict.fromkeys([*self.targets, *self.tests], self.plan.target_shape)
-        shapes["figure5"] = (50, *self.plan.source_shape[1:])
-        for name, shape in shapes.items():
+        for name, specimen in self.specimens.items():
             folder = self.output / "data" / name
             if not (folder / "tomogram.mrc").is_file():
                 log.info("simulating %s", name)
-                self._simulate_one(name, shape, folder)
+                self._simulate_one(name, specimen, folder)
 
-    def _simulate_one(self, name: str, shape: tuple[int, int, int], folder: Path) -> None:
-        domain = "source" if name.startswith(("source", "figure5")) else "target"
-        specimen = SpecimenConfig.model_validate(
-            {
-                "structures": str(CONFIG / "structures.tsv"),
-                "pixel_size_angstrom": 13.0,
-                "shape_voxels": list(shape),
-                "layers": _LAYERS[domain],
-                "membranes": _MEMBRANES[domain],
-                "filaments": _FILAMENTS,
-            }
-        )
+    def _simulate_one(self, name: str, specimen: Specimen, folder: Path) -> None:
+        """Model and image a specimen; cofilactin counts as actin, as in the paper's Figure 5."""
         settings = {"seed": self.plan.data_seed, "tomogram_id": name, "overwrite": True}
-        model_specimen(specimen, self.classes, folder, **settings)
-        simulate_tomogram(folder, SimulationConfig.model_validate(_IMAGING[domain]), folder / "i", **settings)
+        model_specimen(specimen.config(), self.classes, folder, **settings)
+        mapping = [("cofilactin", "actin")]
+        remap_file(folder / "atlas.mrc", mapping, self.classes, folder / "truth.mrc", overwrite=True)
+        imaging = SimulationConfig.model_validate(_IMAGING[specimen.domain])
+        simulate_tomogram(folder, imaging, folder / "i", **settings)
         (folder / "i" / "tomogram.mrc").rename(folder / "tomogram.mrc")
 
     def train_and_segment(
@@ -197,7 +218,7 @@ class Bench:
                 resume=True,
             )
         seconds = time.process_time() - started
-        names = [*tomograms, *self.tests]
+        names = [*tomograms, *self.names("test")]
         config = SegmentationConfig(uncertainty=True, threads=self.plan.threads)
         segment_tomograms(
             folder / "model",
@@ -224,7 +245,7 @@ class Bench:
     def dice(self, folder: Path) -> dict[str, Any]:
         """Return the Dice of each class that is there, means over test tomograms, and the mean of these."""
         found: dict[str, list[float]] = {}
-        for name in self.tests:
+        for name in self.names("test"):
             labels = read_labels(folder / "segmentations" / f"{name}_labels.mrc").data
             truth = read_labels(self.truth(name))
             rows, _ = score(labels, truth.data, truth.pixel_size_angstrom, self.classes, ScoringConfig())
@@ -235,7 +256,7 @@ class Bench:
         return {"dice": float(np.mean(list(of_class.values()))), "of_class": of_class}
 
     def source_pairs(self) -> list[BlockSource]:
-        return [BlockSource(self.tomogram(n).path, self.truth(n), name=n) for n in self.sources]
+        return [BlockSource(self.tomogram(n).path, self.truth(n), name=n) for n in self.names("source")]
 
 
 def labelled_slices(bench: Bench, folder: Path, name: str, slices: Sequence[int]) -> BlockSource:
@@ -248,4 +269,4 @@ def labelled_slices(bench: Bench, folder: Path, name: str, slices: Sequence[int]
     write_volume(paths[0], image.data[kept], image.pixel_size_angstrom, overwrite=True)
     write_normalisations(paths[0], [measure([image.data], BLOCK.normalisation)], overwrite=True)
     write_labels(paths[1], labels[kept], image.pixel_size_angstrom, overwrite=True)
-    return BlockSource(*paths, domain="synthetic" if name == "figure5" else "real", name=name)
+    return BlockSource(*paths, domain="real" if name == "figure5_real" else "synthetic", name=name)
