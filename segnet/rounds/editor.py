@@ -17,12 +17,12 @@ from scipy.ndimage import gaussian_filter
 
 from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import read_any
+from segnet.rounds.pictures import SMOOTHING_VOXELS
 from tomoio import IGNORE, ClassTable, new_file, write_labels
 from tomoio.labels import as_labels
 
 _IGNORE_COLOUR = "#1c1c1c"  # a dark veil: a medium grey cannot be told from the image below it
 _CONTRAST_PERCENTILES = (0.5, 99.5)
-_SMOOTHING_VOXELS = 1.5
 _OUTLINE_PIXELS = 1
 _CLASS_LIST_WIDTH = 190
 _logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def build_viewer(content: EditorContent, classes: ClassTable, draft: Draft) -> t
     record = content.record
     viewer = napari.Viewer(title=f"{record.region_id}: {record.reason or record.tomogram_id}")
     viewer.add_image(content.image, name="image", contrast_limits=_limits(content.image), visible=False)
-    smooth = gaussian_filter(content.image.astype(np.float32), _SMOOTHING_VOXELS)
+    smooth = gaussian_filter(content.image.astype(np.float32), SMOOTHING_VOXELS)
     viewer.add_image(smooth, name="image, smoothed", contrast_limits=_limits(smooth))
     if content.uncertainty is not None:
         viewer.add_image(

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from segnet.rounds.maps import as_probability
 from segnet.rounds.regions import Region
 from segnet.rounds.tomograms import TomogramRow, segmentation_file
 from tomoio import BACKGROUND, IGNORE, ClassTable, VolumeReader, new_file
 
+SMOOTHING_VOXELS = 1.5
 _ALPHA = 0.45
 _IGNORE_GREY = 0.5
 
@@ -35,8 +37,8 @@ def overlay(image: NDArray[Any], labels: NDArray[np.uint8], classes: ClassTable)
 
 
 def thick_slice(volume: NDArray[Any], z: int) -> NDArray[np.float64]:
-    """Return the mean of five slices around ``z``: single slices of raw tomograms are mostly noise."""
-    return volume[max(0, z - 2) : z + 3].mean(axis=0, dtype=np.float64)
+    """Return the mean of five slices around ``z``, smoothed as in the editor: raw slices are mostly noise."""
+    return gaussian_filter(volume[max(0, z - 2) : z + 3].mean(axis=0, dtype=np.float64), SMOOTHING_VOXELS)
 
 
 def draw_region(
@@ -70,7 +72,8 @@ def draw_region(
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
     flank = figure.add_subplot(places[1, :])
-    flank.imshow(overlay(image[:, row], labels[:, row], classes), aspect="auto")
+    side = thick_slice(np.moveaxis(image, 1, 0), row)
+    flank.imshow(overlay(side, labels[:, row], classes), aspect="auto")
     flank.set_axis_off()
     figure.suptitle(f"{region.region_id} in {region.tomogram_id}: {region.reason}", fontsize=9, wrap=True)
     with new_file(path, overwrite=overwrite) as partial:
