@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from segnet.normalisation import sidecar_path
-from segnet.rounds.accept import accept_correction, check_correction
 from segnet.rounds.corrections import check_corrections
 from tests.segnet.rounds.conftest import PIXEL_SIZE
 from tomoio import read_labels, read_volume, write_labels, write_volume
@@ -16,12 +15,7 @@ from tomoio import read_labels, read_volume, write_labels, write_volume
 
 @pytest.fixture
 def stored(project, region):
-    record = project.crop(region)
-    crops = project.root / "crops"
-    checked = check_correction(crops, "r01", [crops / record.labels_file], project.classes)
-    tables = project.root / "corrections.tsv", project.root / "regions.tsv"
-    settings = {"round_name": "1.2", "role": "train", "annotator": "A. Person"}
-    row = accept_correction(checked, *tables, project.root / "store", **settings).correction
+    row = project.accept(region)
     check_corrections([row])
     return row
 

@@ -9,7 +9,6 @@ import pytest
 
 from segnet.block import make_block
 from segnet.config.training import BlockConfig
-from segnet.rounds.accept import accept_correction, check_correction
 from segnet.rounds.training_data import block_sources
 from tomoio import read_labels, read_volume
 from tomoio.tables import read_table
@@ -19,14 +18,8 @@ from tomoio.tables import read_table
 @pytest.mark.parametrize(("role", "domain"), [("train", "real"), ("hard_negative", "hard_negative")])
 def test_a_block_of_corrections_sees_the_tomogram_as_it_is(project, region, contrast, sign, role, domain):
     project = replace(project, tomogram=replace(project.tomogram, contrast=contrast))
-    record = project.crop(region)
-    crops = project.root / "crops"
-    checked = check_correction(crops, "r01", [crops / record.labels_file], project.classes, role=role)
-    tables = project.root / "corrections.tsv", project.root / "regions.tsv"
-    settings = {"round_name": "1.2", "role": role, "annotator": "A. Person"}
-    row = accept_correction(checked, *tables, project.root / "store", **settings).correction
     block = project.root / "block"
-    make_block(block_sources([row]), block, BlockConfig(), project.classes)
+    make_block(block_sources([project.accept(region, role)]), block, BlockConfig(), project.classes)
     whole = project.image.astype(float)
     expected = sign * (whole[7:19, 5:25, 8:38] - whole.mean()) / whole.std()
     np.testing.assert_allclose(read_volume(block / "tomogram.mrc").data, expected, atol=1e-5)
@@ -39,14 +32,10 @@ def test_a_block_of_corrections_sees_the_tomogram_as_it_is(project, region, cont
 
 
 def test_corrections_follow_a_robust_normalisation(project, region):
-    record = project.crop(region)
-    crops = project.root / "crops"
-    checked = check_correction(crops, "r01", [crops / record.labels_file], project.classes)
-    tables = project.root / "corrections.tsv", project.root / "regions.tsv"
-    settings = {"round_name": "1.2", "role": "train", "annotator": "A. Person"}
-    row = accept_correction(checked, *tables, project.root / "store", **settings).correction
     block = project.root / "block"
-    make_block(block_sources([row]), block, BlockConfig(normalisation="robust"), project.classes)
+    make_block(
+        block_sources([project.accept(region)]), block, BlockConfig(normalisation="robust"), project.classes
+    )
     whole = project.image.astype(float)
     centre = np.median(whole)
     expected = (whole[7:19, 5:25, 8:38] - centre) / (1.4826 * np.median(np.abs(whole - centre)))
