@@ -10,8 +10,6 @@ import pytest
 
 from segnet.config.rounds import CropConfig
 from segnet.rounds.accept import accept_correction, check_correction
-from segnet.rounds.accept import accept_correction, check_correction
-from segnet.rounds.corrections import Correction
 from segnet.rounds.crop import CropRecord, crop_region
 from segnet.rounds.regions import Region
 from segnet.rounds.tomograms import TomogramRow
@@ -56,14 +54,12 @@ def accept(project, checked, **settings):
 def check(project, paths, region_id="r01", **settings):
     return check_correction(project.root / "crops", region_id, paths, project.classes, **settings)
 
-    def accept(self, region: Region, role: str = "train") -> Correction:
-        """Cut a region and accept the network's labels of it."""
-        record, crops = self.crop(region), self.root / "crops"
-        paths = [crops / record.labels_file]
-        checked = check_correction(crops, region.region_id, paths, self.classes, role=role)
-        tables = self.root / "corrections.tsv", self.root / "regions.tsv"
-        settings = {"round_name": "1.2", "role": role, "annotator": "A. Person"}
-        return accept_correction(checked, *tables, self.root / "store", **settings).correction
+
+def accept_uncorrected(project, region, role="train"):
+    """Cut a region, accept the network's labels of it, return its row."""
+    record = project.crop(region)
+    checked = check(project, [project.root / "crops" / record.labels_file], region.region_id, role=role)
+    return accept(project, checked, role=role).correction
 
 
 @pytest.fixture

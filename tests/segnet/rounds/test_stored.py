@@ -9,13 +9,13 @@ import pytest
 
 from segnet.normalisation import sidecar_path
 from segnet.rounds.corrections import check_corrections
-from tests.segnet.rounds.conftest import PIXEL_SIZE
+from tests.segnet.rounds.conftest import PIXEL_SIZE, accept_uncorrected
 from tomoio import read_labels, read_volume, write_labels, write_volume
 
 
 @pytest.fixture
 def stored(project, region):
-    row = project.accept(region)
+    row = accept_uncorrected(project, region)
     check_corrections([row])
     return row
 

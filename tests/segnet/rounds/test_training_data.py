@@ -10,6 +10,7 @@ import pytest
 from segnet.block import make_block
 from segnet.config.training import BlockConfig
 from segnet.rounds.training_data import block_sources
+from tests.segnet.rounds.conftest import accept_uncorrected
 from tomoio import read_labels, read_volume
 from tomoio.tables import read_table
 
@@ -19,7 +20,9 @@ from tomoio.tables import read_table
 def test_a_block_of_corrections_sees_the_tomogram_as_it_is(project, region, contrast, sign, role, domain):
     project = replace(project, tomogram=replace(project.tomogram, contrast=contrast))
     block = project.root / "block"
-    make_block(block_sources([project.accept(region, role)]), block, BlockConfig(), project.classes)
+    make_block(
+        block_sources([accept_uncorrected(project, region, role)]), block, BlockConfig(), project.classes
+    )
     whole = project.image.astype(float)
     expected = sign * (whole[7:19, 5:25, 8:38] - whole.mean()) / whole.std()
     np.testing.assert_allclose(read_volume(block / "tomogram.mrc").data, expected, atol=1e-5)
@@ -34,7 +37,10 @@ def test_a_block_of_corrections_sees_the_tomogram_as_it_is(project, region, cont
 def test_corrections_follow_a_robust_normalisation(project, region):
     block = project.root / "block"
     make_block(
-        block_sources([project.accept(region)]), block, BlockConfig(normalisation="robust"), project.classes
+        block_sources([accept_uncorrected(project, region)]),
+        block,
+        BlockConfig(normalisation="robust"),
+        project.classes,
     )
     whole = project.image.astype(float)
     centre = np.median(whole)
