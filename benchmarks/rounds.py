@@ -4,23 +4,19 @@
   python benchmarks/rounds.py OUT --quick         # one seed, two rounds
   python benchmarks/rounds.py OUT --only figure5  # the four settings of the paper's Figure 5
 
-A seed network is trained on synthetic tomograms and meets a domain that these do not cover: thicker, fuller
-specimens with other membranes and other bystanders, a poorer detector, misaligned tilts, more defocus. In
-each round, regions of its tomograms are chosen in one of three ways, corrected from truth, and a new network
-is trained on everything so far:
+A seed network is trained on synthetic tomograms and meets a domain that these do not cover: other membranes and
+bystanders, thicker ice, a poorer detector, misaligned tilts, more defocus. Its tomograms differ as those of a
+session do: one shows microtubules, one actin filaments, one membranes, one is crowded with particles, two hold
+next to nothing. In each round, regions of them are chosen in one of three ways, corrected from truth, and a new
+network is trained on everything so far:
 
   proposed   what `segnet propose` ranks highest; from the second round on, it compares two networks
   random     windows anywhere
   best       windows with the most wrongly labelled voxels, which only truth can tell
 
-Dice is the mean over the classes but background on tomograms of that domain that no network trains on. The
-domain was fixed before the first run. It is hard: one network trained on the whole truth of three target
-tomograms, 6.6 million voxels, had 0.46 where its seed network had 0.35, and still found no actin and next to
-no cofilactin. The room above the seed network is small, so the spread between trainings matters: hence means
-over seeds and several test tomograms, the same for every strategy.
-
-Ranking, regions a round and numbers of tomograms were settled on specimens of other seeds. Every training
-has the same steps; a limit of time would train less while the machine does something else.
+Dice is the mean over the classes but background on tomograms of that domain that no network trains on and that
+show everything. Every training has the same steps, so that a busy machine changes the time and not the result.
+docs/rounds.md has what was found.
 """
 
 from __future__ import annotations
