@@ -4,19 +4,19 @@
   python benchmarks/rounds.py OUT --quick         # one seed, two rounds
   python benchmarks/rounds.py OUT --only figure5  # the four settings of the paper's Figure 5
 
-A seed network is trained on synthetic tomograms and meets a domain that these do not cover: other membranes and
-bystanders, thicker ice, a poorer detector, misaligned tilts, more defocus. Its tomograms differ as those of a
-session do: one shows microtubules, one actin filaments, one membranes, one is crowded with particles, two hold
-next to nothing. In each round, regions of them are chosen in one of three ways, corrected from truth, and a new
-network is trained on everything so far:
+A seed network is trained on synthetic tomograms and meets a domain that these do not cover: other membranes
+and bystanders, thicker ice, a poorer detector, misaligned tilts, more defocus. Its tomograms differ as those
+of a session do: one shows microtubules, one actin filaments, one membranes, one is crowded with particles,
+two hold next to nothing. In each round, regions of them are chosen in one of three ways, corrected from truth,
+and a new network is trained on everything so far:
 
   proposed   what `segnet propose` ranks highest; from the second round on, it compares two networks
   random     windows anywhere
   best       windows with the most wrongly labelled voxels, which only truth can tell
 
-Dice is the mean over the classes but background on tomograms of that domain that no network trains on and that
-show everything. Every training has the same steps, so that a busy machine changes the time and not the result.
-docs/rounds.md has what was found.
+Dice is the mean over the classes but background on tomograms of that domain that no network trains on and
+that show everything. Every training has the same steps, so that a busy machine changes the time and not the
+result. docs/rounds.md has what was found.
 """
 
 from __future__ import annotations
