@@ -7,8 +7,8 @@
 A seed network is trained on synthetic tomograms and meets a domain that these do not cover: other membranes
 and bystanders, thicker ice, a poorer detector, misaligned tilts, more defocus. Its tomograms differ as those
 of a session do: one shows microtubules, one actin filaments, one membranes, one is crowded with particles,
-two hold next to nothing. In each round, regions of them are chosen in one of three ways, corrected from truth,
-and a new network is trained on everything so far:
+two hold next to nothing. In each round, regions of them are chosen in one of three ways, corrected from
+truth, and a new network is trained on everything so far:
 
   proposed   what `segnet propose` ranks highest; from the second round on, it compares two networks
   random     windows anywhere
