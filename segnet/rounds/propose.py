@@ -20,7 +20,7 @@ from segnet.rounds.descriptors import describe_training_data, novelty
 from segnet.rounds.maps import measure_tomogram
 from segnet.rounds.pictures import draw_region
 from segnet.rounds.regions import Region, write_regions
-from segnet.rounds.tomograms import TomogramRow, find_tomogram
+from segnet.rounds.tomograms import TomogramRow, find_tomogram, segmentation_file
 from segnet.rounds.windows import box_grid, overlap_fractions, window_sums
 from tomoio import ClassTable, LabelClass
 
@@ -91,12 +91,14 @@ def propose_regions(
     Raises
     ------
     FileNotFoundError, ValueError
-        If the round is not one, or a segmentation is missing or does not fit its tomogram.
+        If the round is not one, a segmentation is missing or does not fit its tomogram, or one of ``others``
+        is of none of the tomograms.
     """
     round_key(round_name)  # all ids start with it
+    _check_others(tomograms, others)
     progress = tqdm(tomograms, desc="propose", unit="tomogram", disable=len(tomograms) < 2)
     maps = [
-        measure_tomogram(row, segmentations, classes, config.binning, others=_folders_with(row, others))
+        measure_tomogram(row, segmentations, classes, config.binning, others=_other_folders(row, others))
         for row in progress
     ]
     candidates = gather_candidates(maps, classes, config, crop)
@@ -114,10 +116,19 @@ def propose_regions(
     return tuple(_make_proposal(candidates, choice, round_name, classes) for choice in chosen)
 
 
-def _folders_with(tomogram: TomogramRow, others: Sequence[Path]) -> list[Path]:
-    """Return the folders, and those of the label volumes that are this tomogram's."""
+def _other_folders(tomogram: TomogramRow, others: Sequence[Path]) -> list[Path]:
+    """Return the folders that hold labels of a tomogram, and those of the label volumes that are its own."""
     own = f"{tomogram.tomogram_id}_labels.mrc"
-    return [path if path.is_dir() else path.parent for path in others if path.is_dir() or path.name == own]
+    volumes = [path.parent for path in others if path.name == own and path.is_file()]
+    return volumes + [path for path in others if segmentation_file(path, tomogram, "labels")]
+
+
+def _check_others(tomograms: Sequence[TomogramRow], others: Sequence[Path]) -> None:
+    for path in others:
+        if not any(_other_folders(row, [path]) for row in tomograms):
+            names = ", ".join(row.tomogram_id for row in tomograms)
+            wanted = f"a folder with files such as {tomograms[0].tomogram_id}_labels.mrc"
+            raise FileNotFoundError(f"{path}: no labels of {names}; wanted {wanted}")
 
 
 def choose_windows(

@@ -163,16 +163,27 @@ def test_disagreement_of_networks_is_found(tmp_path):
     assert "networks disagree on 100.0%" in found[0].region.reason
 
 
-def test_another_network_need_not_have_segmented_every_tomogram(tmp_path):
+@pytest.mark.parametrize("given", ["other", "other/b_labels.mrc"])
+def test_another_network_need_not_have_segmented_every_tomogram(tmp_path, given):
     labels, uncertainty = _quiet()
     rows = [_write(tmp_path, name, labels, uncertainty) for name in "ab"]
     rival = labels.copy()
     rival[0:8, 64:96, 0:32] = 2
     write_labels(tmp_path / "other" / "b_labels.mrc", rival, 10.0)
-    others = [tmp_path / "other" / "b_labels.mrc"]
+    others = [tmp_path / given]
     found = propose_regions(rows, tmp_path / "seg", CLASS_TABLE, "1.1", SETTINGS, CROP, others=others)
     assert (found[0].region.tomogram_id, found[0].region.start) == ("b", (0, 64, 0))
     assert "networks disagree on 100.0%" in found[0].region.reason
+
+
+def test_another_network_of_no_tomogram_is_refused(tmp_path):
+    row = _write(tmp_path, "a", *_quiet())
+    with pytest.raises(
+        FileNotFoundError, match=r"typo: no labels of a; wanted a folder with .* a_labels.mrc"
+    ):
+        propose_regions(
+            [row], tmp_path / "seg", CLASS_TABLE, "1.1", SETTINGS, CROP, others=[tmp_path / "typo"]
+        )
 
 
 def test_short_pieces_of_filaments_are_found_and_long_ones_are_not(tmp_path):
