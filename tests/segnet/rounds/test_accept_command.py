@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +161,73 @@ def test_a_region_that_left_the_proposals_is_known_by_its_crop(cropped, capsys):
     np.testing.assert_array_equal(read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data, before)
     assert main(["crop", "r02", "--segmentations", "seg"]) == 2
     assert "no region 'r02'" in capsys.readouterr().err
+
+
+def _age(path, seconds):
+    """Let a file be older than it is."""
+    when = os.stat(path).st_mtime - seconds
+    os.utime(path, (when, when))
+
+
+def test_a_note_alone_keeps_what_a_hard_negative_ignores(cropped, capsys):
+    mask = np.zeros(read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data.shape, np.uint8)
+    mask[5, 3:9] = 1
+    write_labels("ignore.mrc", mask, PIXEL_SIZE)
+    assert main(["accept", "r01", "ignore.mrc", "--role", "hard_negative"]) == 0
+    before = _row()
+    capsys.readouterr()
+    assert main(["accept", "r01", "--replace", "--note", "typo fixed"]) == 0
+    assert f"labels from {before.labels_path}" in capsys.readouterr().out
+    assert (_row().role, _row().note, _row().sha256) == ("hard_negative", "typo fixed", before.sha256)
+    assert (read_labels(_row().labels_path).data[5, 3:9] == 255).all()
+
+
+def test_work_older_than_what_was_accepted_is_not_used(cropped, capsys):
+    _draft(lambda labels: labels[5].fill(3))
+    draft = Path("resources/corrections/in_progress/r01_labels.mrc")
+    _age(draft, 60)
+    assert main(["accept", "r01"]) == 0
+    write_labels("other.mrc", np.where(read_labels(draft).data == 255, 255, 2).astype(np.uint8), PIXEL_SIZE)
+    assert main(["accept", "r01", "other.mrc", "--replace"]) == 0
+    before = _row()
+    capsys.readouterr()
+    assert main(["accept", "r01", "--replace", "--annotator", "Z"]) == 0
+    assert f"note: {draft} is older and is not used" in capsys.readouterr().out
+    assert (_row().annotator, _row().sha256) == ("Z", before.sha256)
+
+
+def test_work_newer_than_what_was_accepted_is_used(cropped, capsys):
+    _draft()
+    assert main(["accept", "r01"]) == 0
+    before = _row()
+    _age(before.labels_path, 60)
+    _draft(lambda labels: labels[5].fill(3))
+    capsys.readouterr()
+    assert main(["accept", "r01", "--replace"]) == 0
+    assert f"note: {before.labels_path} is older and is not used" in capsys.readouterr().out
+    assert (read_labels(_row().labels_path).data[5] == 3).all()
+
+
+def test_a_changed_role_needs_no_labels(cropped):
+    write_labels("mine.mrc", read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data, PIXEL_SIZE)
+    assert main(["accept", "r01", "mine.mrc"]) == 0
+    before = _row()
+    assert main(["accept", "r01", "--replace", "--role", "held_out"]) == 0
+    assert (_row().role, _row().sha256) == ("held_out", before.sha256)
+
+
+def test_what_is_left_of_a_hard_negative_makes_no_training_labels(cropped, capsys):
+    assert main(["accept", "r01", "--role", "hard_negative"]) == 0
+    assert main(["accept", "r01", "--replace", "--role", "train"]) == 2
+    assert "no corrected labels" in capsys.readouterr().err
+    _draft(lambda labels: labels[5].fill(3))
+    _age("resources/corrections/in_progress/r01_labels.mrc", 60)
+    assert main(["accept", "r01", "--replace", "--role", "train"]) == 0
+    assert (read_labels(_row().labels_path).data[5] == 3).all()
+
+
+def test_accepted_labels_that_are_lost_are_not_replaced_by_background(cropped, capsys):
+    assert main(["accept", "r01", "--role", "hard_negative"]) == 0
+    _row().labels_path.unlink()
+    assert main(["accept", "r01", "--replace", "--note", "typo"]) == 2
+    assert f"{_row().labels_path}: no such file; it holds the labels of r01" in capsys.readouterr().err
