@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--map",
         nargs="+",
+        action="extend",
         default=[],
         metavar="OLD=NEW",
         help="numbers of your program to class names or ids",
@@ -75,9 +76,10 @@ def run(arguments: argparse.Namespace) -> None:
     crops = arguments.crops or layout.find_crops(arguments.rounds, arguments.region)
     earlier = _earlier_row(arguments)
     role = arguments.role or (earlier.role if earlier else "train")
-    paths, left_out = _choose_labels(arguments, earlier, role)
+    pairs, labels = _split_map(arguments.map)
+    paths, left_out = _choose_labels(arguments, [*arguments.labels, *labels], earlier, role)
     classes = read_class_table(arguments.classes)
-    mapping = parse_mapping(arguments.map)
+    mapping = parse_mapping(pairs)
     checked = check_correction(crops, arguments.region, paths, classes, role=role, mapping=mapping)
     _show(checked, paths, left_out)
     if arguments.dry_run:
@@ -104,16 +106,22 @@ def _earlier_row(arguments: argparse.Namespace) -> Correction | None:
     return find_correction(read_corrections(table), arguments.region) if table.is_file() else None
 
 
+def _split_map(items: list[str]) -> tuple[list[str], list[Path]]:
+    """Return what follows --map as pairs OLD=NEW and LABELS: files that were named after it."""
+    files = [item for item in items if "=" not in item and Path(item).suffix]
+    return [item for item in items if item not in files], [Path(file) for file in files]
+
+
 def _choose_labels(
-    arguments: argparse.Namespace, earlier: Correction | None, role: str
+    arguments: argparse.Namespace, named: list[Path], earlier: Correction | None, role: str
 ) -> tuple[list[Path], Path | None]:
     """Return the files to accept, and saved or accepted labels that a newer file takes the place of.
 
     Labels of a hard negative hold no class any more, so that they make no other correction.
     """
+    if named:
+        return named, None
     draft = layout.find_draft(arguments.store, arguments.region)
-    if arguments.labels:
-        return list(arguments.labels), None
     if earlier is None or (earlier.role == "hard_negative" and role != "hard_negative"):
         return [draft] if draft else [], None
     accepted = earlier.labels_path

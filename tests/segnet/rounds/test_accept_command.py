@@ -231,3 +231,43 @@ def test_accepted_labels_that_are_lost_are_not_replaced_by_background(cropped, c
     _row().labels_path.unlink()
     assert main(["accept", "r01", "--replace", "--note", "typo"]) == 2
     assert f"{_row().labels_path}: no such file; it holds the labels of r01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "r01 --role held_out L.mrc",
+        "--role held_out r01 L.mrc",
+        "r01 --dry-run --role held_out L.mrc",
+        "r01 --map 2=actin L.mrc",
+        "r01 --map 2=actin --map 3=microtubule L.mrc",
+        "r01 L.mrc --map 2=actin 3=microtubule",
+        "--map 2=actin L.mrc --role held_out r01",
+    ],
+)
+def test_labels_stand_before_or_after_options(cropped, capsys, arguments):
+    labels = read_labels("results/rounds/1.1/to_correct/r01_labels.mrc").data
+    write_labels("L.mrc", labels, PIXEL_SIZE)
+    assert main(["accept", *arguments.split()]) == 0
+    assert "labels from L.mrc\n" in capsys.readouterr().out
+    if "--dry-run" not in arguments:
+        wanted = 3 if "2=actin" in arguments else 2
+        assert (read_labels(_row().labels_path).data[labels == 2] == wanted).all()
+
+
+def test_layers_stand_on_both_sides_of_an_option(cropped, capsys):
+    mask = np.ones((6, 20, 30), np.uint8)
+    for name in ("ignore.mrc", "add_actin.mrc"):
+        write_labels(name, mask, PIXEL_SIZE)
+    assert main(["accept", "r01", "ignore.mrc", "--note", "both", "add_actin.mrc"]) == 0
+    assert "labels from ignore.mrc, add_actin.mrc\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--rolle", "train"], ["--map", "actin"], ["--map", "1=actin", "2"]])
+def test_a_misspelt_option_is_refused(cropped, arguments):
+    _draft()
+    try:
+        status = main(["accept", "r01", *arguments])
+    except SystemExit as stopped:
+        status = stopped.code
+    assert status == 2
