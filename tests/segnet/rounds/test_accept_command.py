@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from segnet.cli import main
 from segnet.rounds.corrections import read_corrections
-from segnet.rounds.regions import write_regions
+from segnet.rounds.layout import find_crops
+from segnet.rounds.regions import read_regions, write_regions
 from tests.segnet.rounds.conftest import CLASSES, PIXEL_SIZE
 from tomoio import read_labels, write_labels
 
@@ -271,3 +273,23 @@ def test_a_misspelt_option_is_refused(cropped, arguments):
     except SystemExit as stopped:
         status = stopped.code
     assert status == 2
+
+
+@pytest.mark.parametrize("name", ["0_backup", "1.0 copy", "01.x"])
+def test_only_folders_of_rounds_hold_crops_and_proposals(cropped, name):
+    stray = cropped.root / "results" / "rounds" / name
+    shutil.copytree(cropped.root / "results" / "rounds" / "1.1", stray)
+    (stray / "to_correct" / "r01.json").write_text("{}")
+    (stray / "regions.tsv").write_text("damaged\n")
+    _draft()
+    assert main(["accept", "r01"]) == 0
+    write_regions("results/rounds/1.1/regions.tsv", read_regions("config/regions.tsv"))
+    write_regions("config/regions.tsv", [], overwrite=True)
+    assert main(["crop", "r01", "--segmentations", "seg", "--overwrite"]) == 0
+
+
+def test_the_crop_of_the_earlier_round_is_the_one_whose_number_is_lower(tmp_path):
+    for name in ("1.10", "1.9"):
+        (tmp_path / name / "to_correct").mkdir(parents=True)
+        (tmp_path / name / "to_correct" / "r01.json").write_text("{}")
+    assert find_crops(tmp_path, "r01") == tmp_path / "1.9" / "to_correct"
