@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,3 +162,16 @@ def test_the_oracle_takes_no_truth_of_another_voxel_size(project, region):
         else:
             correct_from_truth(*arguments)
         assert arguments[-1].exists() != other
+
+
+def test_the_oracle_takes_no_truth_of_another_shape(project, region):
+    record = project.crop(region)
+    part = project.root / "part.mrc"
+    write_labels(part, read_labels(project.truth).data[:, :30], PIXEL_SIZE)
+    arguments = project.root / "crops", "r01", part, project.root / "draft.mrc"
+    with pytest.raises(
+        ValueError, match=r"part\.mrc: shape \(30, 30, 50\) .*; wanted \(30, 40, 50\) as in .*cell"
+    ):
+        correct_from_truth(*arguments)
+    Path(record.tomogram_path).unlink()  # what the shape should be is not known then
+    correct_from_truth(*arguments)
