@@ -141,6 +141,20 @@ def test_a_stored_file_that_was_changed_is_noticed(project, region):
         check_corrections([accepted])
 
 
+@pytest.mark.parametrize("role", ["train", "held_out", "hard_negative"])
+def test_labels_that_are_ignored_throughout_are_noted(project, region, role):
+    record = project.crop(region)
+    checked = check(project, [paint(project, record, lambda labels: labels.fill(255))], role=role)
+    assert any("all voxels are 255 (ignore)" in note for note in checked.notes)
+
+    def all_but_one(labels):
+        labels.fill(255)
+        labels[5, 0, 0] = 3
+
+    checked = check(project, [paint(project, record, all_but_one)], role=role)
+    assert not any("all voxels" in note for note in checked.notes)
+
+
 def test_the_oracle_corrects_to_the_truth(project, region):
     record = project.crop(region)
     correct_from_truth(project.root / "crops", "r01", project.truth, project.root / "draft.mrc")
