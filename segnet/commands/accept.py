@@ -76,8 +76,11 @@ def run(arguments: argparse.Namespace) -> None:
     crops = arguments.crops or layout.find_crops(arguments.rounds, arguments.region)
     earlier = _earlier_row(arguments)
     role = arguments.role or (earlier.role if earlier else "train")
-    pairs, labels = _split_map(arguments.map)
-    paths, left_out = _choose_labels(arguments, [*arguments.labels, *labels], earlier, role)
+    pairs, more = _split_map(arguments.map)
+    named = [*arguments.labels, *more]
+    if pairs and not named:
+        raise ValueError(f"--map {pairs[0]}: no labels whose numbers it could name; wanted LABELS too")
+    paths, left_out = _choose_labels(arguments, named, earlier, role)
     classes = read_class_table(arguments.classes)
     mapping = parse_mapping(pairs)
     checked = check_correction(crops, arguments.region, paths, classes, role=role, mapping=mapping)
@@ -128,8 +131,8 @@ def _choose_labels(
     if draft is None:
         if not accepted.is_file():
             raise FileNotFoundError(
-                f"{accepted}: no such file; it holds the labels of {arguments.region}: bring it back from a "
-                "backup, or name other LABELS"
+                f"{accepted}: no such file; it belongs to correction {arguments.region}; bring it back from "
+                "a backup, or name other LABELS"
             )
         return [accepted], None
     if not accepted.is_file():

@@ -232,7 +232,7 @@ def test_accepted_labels_that_are_lost_are_not_replaced_by_background(cropped, c
     assert main(["accept", "r01", "--role", "hard_negative"]) == 0
     _row().labels_path.unlink()
     assert main(["accept", "r01", "--replace", "--note", "typo"]) == 2
-    assert f"{_row().labels_path}: no such file; it holds the labels of r01" in capsys.readouterr().err
+    assert f"{_row().labels_path}: no such file; it belongs to correction r01" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -265,9 +265,17 @@ def test_layers_stand_on_both_sides_of_an_option(cropped, capsys):
     assert "labels from ignore.mrc, add_actin.mrc\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--rolle", "train"], ["--map", "actin"], ["--map", "1=actin", "2"]])
+def test_a_map_of_no_labels_is_refused(cropped, capsys):
+    assert main(["accept", "r01", "--role", "hard_negative", "--map", "1=ignore"]) == 2
+    assert "--map 1=ignore: no labels whose numbers it could name; wanted LABELS" in capsys.readouterr().err
+    assert not Path("config/corrections.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--rolle", "train"], ["L.mrc", "--map", "actin"], ["L.mrc", "--map", "1=actin", "2"]]
+)
 def test_a_misspelt_option_is_refused(cropped, arguments):
-    _draft()
+    write_labels("L.mrc", _draft(), PIXEL_SIZE)
     try:
         status = main(["accept", "r01", *arguments])
     except SystemExit as stopped:
