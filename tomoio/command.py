@@ -9,6 +9,23 @@ import sys
 from collections.abc import Sequence
 
 
+class _VerbParser(argparse.ArgumentParser):
+    """Takes positional arguments before, between and after options; argparse takes them in one place only."""
+
+    _is_parsing = False  # the intermixed parser calls the plain one twice
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if self._is_parsing or self._subparsers is not None:  # verbs of a verb stand in one place
+            return super().parse_known_args(args, namespace)
+        self._is_parsing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_parsing = False
+
+
 def run_command_line(
     program: str, description: str, package: str, verbs: Sequence[str], arguments: Sequence[str] | None
 ) -> int:
@@ -19,7 +36,7 @@ def run_command_line(
     """
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
-    subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_VerbParser)
     for verb in verbs:
         module = importlib.import_module(f"{package}.commands.{verb.replace('-', '_')}")
         text = (module.__doc__ or "").strip()

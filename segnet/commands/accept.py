@@ -1,10 +1,11 @@
 """Check a correction, show what it changed, store it, and add its row to corrections.tsv.
 
-LABELS is what `segnet correct` saved (the default), one label volume of another program (MRC, TIFF or NRRD,
-of the crop's shape with or without its context slices; --map names the classes of its numbers), or layers
-over the network's labels: files named add_CLASS, remove_CLASS and ignore, such as add_actin.nrrd. Hard
-negatives (ice, gold, carbon, fringes) need no labels: all of the region is background, apart from what is 255
-in the editor's file or in an ignore layer.
+LABELS is what `segnet correct` saved (the default; of a region that was accepted already the newer of that
+and the accepted labels), one label volume of another program (MRC, TIFF or NRRD, of the crop's shape with or
+without its context slices; --map names the classes of its numbers), or layers over the network's labels:
+files named add_CLASS, remove_CLASS and ignore, such as add_actin.nrrd. Hard negatives (ice, gold, carbon,
+fringes) need no labels: all of the region is background, apart from what is 255 in the editor's file or in
+an ignore layer.
 
   segnet accept 1.1-7f3ac
   segnet accept 1.1-7f3ac fixed.nrrd --round 1.2 --annotator "A. Person"
@@ -13,6 +14,7 @@ in the editor's file or in an ignore layer.
   segnet accept 1.1-c41d0 --role held_out                # never trained on, scored after each round
   segnet accept 3.1-9a650 --role hard_negative --note "ice on the carbon edge"
   segnet accept 1.1-7f3ac --replace                      # keeps role, round, annotator and note
+  segnet accept 1.1-7f3ac --replace --note "checked"     # keeps the labels too, unless newer work is saved
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--map",
         nargs="+",
+        action="extend",
         default=[],
         metavar="OLD=NEW",
         help="numbers of your program to class names or ids",
@@ -73,12 +76,15 @@ def run(arguments: argparse.Namespace) -> None:
     crops = arguments.crops or layout.find_crops(arguments.rounds, arguments.region)
     earlier = _earlier_row(arguments)
     role = arguments.role or (earlier.role if earlier else "train")
-    draft = layout.find_draft(arguments.store, arguments.region)
-    paths = arguments.labels or ([draft] if draft else [])
+    pairs, more = _split_map(arguments.map)
+    named = [*arguments.labels, *more]
+    if pairs and not named:
+        raise ValueError(f"--map {pairs[0]}: no labels whose numbers it could name; wanted LABELS too")
+    paths, left_out = _choose_labels(arguments, named, earlier, role)
     classes = read_class_table(arguments.classes)
-    mapping = parse_mapping(arguments.map)
+    mapping = parse_mapping(pairs)
     checked = check_correction(crops, arguments.region, paths, classes, role=role, mapping=mapping)
-    _show(checked, paths)
+    _show(checked, paths, left_out)
     if arguments.dry_run:
         return
     acceptance = accept_correction(
@@ -101,6 +107,39 @@ def _earlier_row(arguments: argparse.Namespace) -> Correction | None:
 
     table = arguments.corrections
     return find_correction(read_corrections(table), arguments.region) if table.is_file() else None
+
+
+def _split_map(items: list[str]) -> tuple[list[str], list[Path]]:
+    """Return what follows --map as pairs OLD=NEW and LABELS: files that were named after it."""
+    files = [item for item in items if "=" not in item and Path(item).suffix]
+    return [item for item in items if item not in files], [Path(file) for file in files]
+
+
+def _choose_labels(
+    arguments: argparse.Namespace, named: list[Path], earlier: Correction | None, role: str
+) -> tuple[list[Path], Path | None]:
+    """Return the files to accept, and saved or accepted labels that a newer file takes the place of.
+
+    Labels of a hard negative hold no class any more, so that they make no other correction.
+    """
+    if named:
+        return named, None
+    draft = layout.find_draft(arguments.store, arguments.region)
+    if earlier is None or (earlier.role == "hard_negative" and role != "hard_negative"):
+        return [draft] if draft else [], None
+    accepted = earlier.labels_path
+    if draft is None:
+        if not accepted.is_file():
+            raise FileNotFoundError(
+                f"{accepted}: no such file; it belongs to correction {arguments.region}; bring it back from "
+                "a backup, or name other LABELS"
+            )
+        return [accepted], None
+    if not accepted.is_file():
+        return [draft], None
+    if draft.stat().st_mtime_ns > accepted.stat().st_mtime_ns:
+        return [draft], accepted
+    return [accepted], draft
 
 
 def _choose_round(
@@ -134,8 +173,10 @@ def _choose_annotator(arguments: argparse.Namespace, earlier: Correction | None)
         raise ValueError("this user has no name here; wanted one with --annotator NAME") from error
 
 
-def _show(checked: CheckedCorrection, paths: list[Path]) -> None:
+def _show(checked: CheckedCorrection, paths: list[Path], left_out: Path | None) -> None:
     print(f"labels from {', '.join(map(str, paths))}" if paths else "no labels; all of it is background")
+    if left_out is not None:
+        print(f"note: {left_out} is older and is not used; name it as LABELS to use it")
     print(f"{'class':<14}{'before':>12}{'after':>12}{'added':>12}{'removed':>12}   (voxels)")
     for change in checked.changes:
         print(

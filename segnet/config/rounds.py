@@ -20,9 +20,14 @@ def round_key(name: str) -> tuple[int, ...]:
     ValueError
         If the name is not numbers separated by dots.
     """
-    if not _ROUND_NAME.fullmatch(name):
+    if not is_round(name):
         raise ValueError(f"round {name!r}; wanted numbers separated by dots, such as 1.1")
     return tuple(int(part) for part in name.split("."))
+
+
+def is_round(name: str) -> bool:
+    """Return whether a name is that of a round, as folders of results are named."""
+    return _ROUND_NAME.fullmatch(name) is not None
 
 
 def _as_round_name(value: Any) -> Any:

@@ -109,6 +109,8 @@ def check_correction(
         notes += _name_dropped(corrected) if paths else []
         corrected = np.where(corrected == IGNORE, IGNORE, BACKGROUND).astype(np.uint8)
     as_labels(corrected, ", ".join(map(str, paths)), classes)
+    if (corrected == IGNORE).all():
+        notes.append("all voxels are 255 (ignore): nothing can be learnt from them, and nothing scored")
     changes = count_changes(seed[record.core], corrected[record.core], classes)
     if not any(change.added or change.removed for change in changes):
         notes.append("no voxel differs from the network's labels")

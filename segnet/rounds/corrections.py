@@ -10,7 +10,7 @@ from pathlib import Path
 from segnet.config.rounds import round_key
 from segnet.normalisation import read_normalisation, sidecar_path
 from segnet.rounds.crop import read_crop_record
-from segnet.rounds.regions import Region, check_round, read_regions
+from segnet.rounds.regions import Region, check_region_id, check_round, read_regions
 from segnet.rounds.tables import put_row
 from tomoio import sha256_of
 from tomoio.tables import read_table
@@ -62,7 +62,7 @@ def read_corrections(path: Path | str) -> tuple[Correction, ...]:
     FileNotFoundError
         If there is no such table.
     ValueError
-        If a column is missing or unknown, a role or round is not one, or a region appears twice.
+        If a column is missing or unknown, an id, role, round or path is not one, or a region appears twice.
     """
     rows = read_table(path, required=CORRECTION_COLUMNS[:5], optional=CORRECTION_COLUMNS[5:])
     corrections = tuple(_parse_row(path, row) for row in rows)
@@ -78,7 +78,11 @@ def _parse_row(path: Path | str, row: dict[str, str]) -> Correction:
         raise ValueError(
             f"{path}: role {row['role']!r} of {row['region_id']}; wanted one of {', '.join(ROLES)}"
         )
-    check_round(f"{path}: region {row['region_id']!r}", row["round"])
+    name = f"{path}: region {row['region_id']!r}"
+    check_region_id(name, row["region_id"])
+    check_round(name, row["round"])
+    if not Path(row["labels_path"]).name:
+        raise ValueError(f"{name}: labels_path is {row['labels_path']!r}; wanted the file of its labels")
     return Correction(
         round=row["round"],
         region_id=row["region_id"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segnet.config.rounds import round_key
+from segnet.config.rounds import is_round, round_key
 from segnet.rounds.corrections import Correction, training_corrections
 from segnet.rounds.crop import read_crop_record
 from tomoio.tables import read_table
@@ -109,20 +109,12 @@ def read_history(rounds_dir: Path, corrections: Sequence[Correction]) -> tuple[R
         corrected it, and what waits for a training.
     """
     folders = [path.parents[1] for path in rounds_dir.glob("*/model/model.json")]
-    folders = [path for path in folders if _is_round(path.name)]
+    folders = [path for path in folders if is_round(path.name)]
     folders.sort(key=lambda path: round_key(path.name))
     history: list[RoundHistory] = []
     for folder in folders:
         history.append(_read_round(folder, history[-1].trained if history else (), corrections))
     return tuple(history)
-
-
-def _is_round(name: str) -> bool:
-    try:
-        round_key(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_round(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tomoio import BACKGROUND, IGNORE, ClassTable
 from tomoio.labels import as_labels
 
-_IGNORE_NAME = re.compile(r"ignore.*", re.IGNORECASE)
+_IGNORE_NAME = re.compile(r"(?i:ignore)(?!d(?![a-z])|D(?![A-Za-z])).*")  # the word ``ignored`` is another
 _LAYER_NAME = re.compile(r"(add|remove)([ _-]*)(.*)", re.IGNORECASE)
 
 
@@ -21,6 +21,7 @@ def is_layer(path: Path | str, classes: ClassTable) -> bool:
     """Return whether a file name is that of an add, remove or ignore layer.
 
     Without a separator, as in ``AddActin``, what follows must be a class: ``additional.nrrd`` is no layer.
+    Neither is ``ignored_parts.mrc``.
     """
     stem = Path(path).stem
     match = _LAYER_NAME.fullmatch(stem)

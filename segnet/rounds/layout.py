@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segnet.config.rounds import RoundsConfig, round_key
+from segnet.config.rounds import RoundsConfig, is_round, round_key
 from segnet.rounds.crop import read_crop_record
 from segnet.rounds.formats import SUFFIXES
 from segnet.rounds.regions import Region, find_region, read_regions
@@ -47,6 +47,12 @@ def find_draft(store: Path, region_id: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def _round_names(rounds: Path) -> list[str]:
+    """Return the rounds that have a folder, first to last; copies and backups beside them are none."""
+    names = [folder.name for folder in rounds.glob("*") if is_round(folder.name)]
+    return sorted(names, key=round_key)
+
+
 def look_up_region(table: Path, rounds: Path, region_id: str) -> Region:
     """Return a region of regions.tsv or, failing that, of the proposals of any round or of a crop.
 
@@ -59,7 +65,8 @@ def look_up_region(table: Path, rounds: Path, region_id: str) -> Region:
     """
     regions = list(read_regions(table)) if table.is_file() else []
     known = {region.region_id for region in regions}
-    for proposals in sorted(rounds.glob("*/regions.tsv")):
+    tables = (proposals_table(rounds, name) for name in _round_names(rounds))
+    for proposals in filter(Path.is_file, tables):
         regions += [region for region in read_regions(proposals) if region.region_id not in known]
     record = _find_record(rounds, region_id)
     if record is not None and region_id not in {region.region_id for region in regions}:
@@ -68,7 +75,7 @@ def look_up_region(table: Path, rounds: Path, region_id: str) -> Region:
 
 
 def _find_record(rounds: Path, region_id: str) -> Path | None:
-    records = (folder / f"{region_id}.json" for folder in sorted(rounds.glob("*/to_correct")))
+    records = (crops_dir(rounds, name) / f"{region_id}.json" for name in _round_names(rounds))
     return next((path for path in records if path.is_file()), None)
 
 

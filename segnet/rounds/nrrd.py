@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Mapping
@@ -109,13 +110,13 @@ def read_nrrd(path: Path | str) -> NrrdVolume:
     ------
     ValueError
         If the file is not NRRD, keeps its data in another file, has an encoding other than raw or gzip, is
-        truncated, is not three-dimensional, or has axes that were turned.
+        truncated, is not three-dimensional, or has axes that were turned or have no length.
     """
     header, body = _split(Path(path))
     sizes = _sizes(path, header)
     dtype = _dtype(path, header)
     flat = _decode(path, header.get("encoding", "raw"), body)
-    wanted = int(np.prod(sizes)) * dtype.itemsize
+    wanted = math.prod(sizes) * dtype.itemsize
     if len(flat) < wanted:
         raise ValueError(f"{path}: {len(flat)} bytes of data; wanted {wanted} for sizes {sizes}")
     data = np.frombuffer(flat[:wanted], dtype=dtype).reshape(sizes[::-1])
@@ -175,7 +176,7 @@ def _in_our_axes(path: Path | str, header: dict[str, str], data: NDArray[Any]) -
     signs = _space_signs(header)
     stored = _numbers(header.get("space origin", ""))[:3]
     origin = np.array(stored) * signs if len(stored) == 3 else None
-    directions = _directions(header)
+    directions = _directions(path, header)
     if directions is None:
         return NrrdVolume(data, _spacing(path, header), _as_origin(origin), _segments(header))
     directions = directions * signs
@@ -200,11 +201,16 @@ def _space_signs(header: dict[str, str]) -> NDArray[np.float64]:
     return np.array([1.0, 1.0, 1.0] if None in senses or len(senses) != 3 else senses, dtype=float)
 
 
-def _directions(header: dict[str, str]) -> NDArray[np.float64] | None:
+def _directions(path: Path | str, header: dict[str, str]) -> NDArray[np.float64] | None:
     """Return the vectors of the three axes as rows; None where they are not stated."""
-    vectors = [_numbers(vector) for vector in re.findall(r"\(([^)]*)\)", header.get("space directions", ""))]
-    usable = [vector for vector in vectors if len(vector) == 3 and any(vector)]
-    return np.array(usable) if len(usable) == 3 else None
+    stated = header.get("space directions", "")
+    vectors = [_numbers(vector) for vector in re.findall(r"\(([^)]*)\)", stated)]
+    usable = [vector for vector in vectors if len(vector) == 3 and any(vector) and np.isfinite(vector).all()]
+    if vectors and len(usable) != 3:
+        raise ValueError(
+            f"{path}: space directions {stated!r}; wanted three numbers, not all 0, for each axis"
+        )
+    return np.array(usable) if usable else None
 
 
 def _spacing(path: Path | str, header: dict[str, str]) -> float | None:

@@ -29,11 +29,13 @@ def oracle_labels(record: CropRecord, truth: Path) -> NDArray[np.uint8]:
     Raises
     ------
     ValueError
-        If the truth is too small to hold the region, or has another voxel size.
+        If the truth has another voxel size or, where the tomogram is there, another shape than that; if it is
+        too small to hold the region.
     """
     region = record.region
     with VolumeReader(truth, pixel_size_angstrom=record.pixel_size_angstrom) as reader:
         _check_voxel_size(truth, record)
+        _check_shape(truth, reader.header.shape, record)
         check_region_fits(region, reader.header.shape)
         slices = reader.read(region.z_start, region.z_start + region.z_size)
     core = slices[
@@ -50,6 +52,16 @@ def _check_voxel_size(truth: Path, record: CropRecord) -> None:
         raise ValueError(
             f"{truth}: voxel size {stated:g} Å; wanted {wanted:g} Å as in {record.tomogram_path}"
         )
+
+
+def _check_shape(truth: Path, found: tuple[int, int, int], record: CropRecord) -> None:
+    """Raise ValueError unless the truth is that of the whole tomogram: elsewhere its box is another place."""
+    if not Path(record.tomogram_path).is_file():
+        return
+    with VolumeReader(record.tomogram_path, pixel_size_angstrom=record.pixel_size_angstrom) as tomogram:
+        wanted = tomogram.header.shape
+    if found != wanted:
+        raise ValueError(f"{truth}: shape {found} (z, y, x); wanted {wanted} as in {record.tomogram_path}")
 
 
 def correct_from_truth(

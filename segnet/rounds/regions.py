@@ -76,8 +76,7 @@ def read_regions(path: Path | str) -> tuple[Region, ...]:
 
 def _parse_row(path: Path | str, row: dict[str, str]) -> Region:
     name = f"{path}: region {row['region_id']!r}"
-    if not _SAFE_NAME.fullmatch(row["region_id"]):
-        raise ValueError(f"{name}; wanted an id of letters, digits, dots, dashes and underscores")
+    check_region_id(name, row["region_id"])
     check_round(name, row["round"])
     numbers = {key: _parse_count(name, key, row[key]) for key in REGION_COLUMNS[3:9]}
     return Region(row["round"], row["region_id"], row["tomogram_id"], **numbers, reason=row["reason"])
@@ -88,6 +87,12 @@ def _parse_count(name: str, key: str, cell: str) -> int:
     if not (cell.isascii() and cell.isdigit()) or int(cell) < least:  # a superscript two is a digit
         raise ValueError(f"{name}: {key} is {cell!r}; wanted an integer of at least {least}")
     return int(cell)
+
+
+def check_region_id(row_name: str, region_id: str) -> None:
+    """Raise ValueError if the id in a row of a table names no folder; ``row_name`` starts the message."""
+    if not _SAFE_NAME.fullmatch(region_id):
+        raise ValueError(f"{row_name}; wanted an id of letters, digits, dots, dashes and underscores")
 
 
 def check_round(row_name: str, round_name: str) -> None:

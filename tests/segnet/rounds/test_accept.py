@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,6 +141,20 @@ def test_a_stored_file_that_was_changed_is_noticed(project, region):
         check_corrections([accepted])
 
 
+@pytest.mark.parametrize("role", ["train", "held_out", "hard_negative"])
+def test_labels_that_are_ignored_throughout_are_noted(project, region, role):
+    record = project.crop(region)
+    checked = check(project, [paint(project, record, lambda labels: labels.fill(255))], role=role)
+    assert any("all voxels are 255 (ignore)" in note for note in checked.notes)
+
+    def all_but_one(labels):
+        labels.fill(255)
+        labels[5, 0, 0] = 3
+
+    checked = check(project, [paint(project, record, all_but_one)], role=role)
+    assert not any("all voxels" in note for note in checked.notes)
+
+
 def test_the_oracle_corrects_to_the_truth(project, region):
     record = project.crop(region)
     correct_from_truth(project.root / "crops", "r01", project.truth, project.root / "draft.mrc")
@@ -161,3 +176,16 @@ def test_the_oracle_takes_no_truth_of_another_voxel_size(project, region):
         else:
             correct_from_truth(*arguments)
         assert arguments[-1].exists() != other
+
+
+def test_the_oracle_takes_no_truth_of_another_shape(project, region):
+    record = project.crop(region)
+    part = project.root / "part.mrc"
+    write_labels(part, read_labels(project.truth).data[:, :30], PIXEL_SIZE)
+    arguments = project.root / "crops", "r01", part, project.root / "draft.mrc"
+    with pytest.raises(
+        ValueError, match=r"part\.mrc: shape \(30, 30, 50\) .*; wanted \(30, 40, 50\) as in .*cell"
+    ):
+        correct_from_truth(*arguments)
+    Path(record.tomogram_path).unlink()  # what the shape should be is not known then
+    correct_from_truth(*arguments)

@@ -22,6 +22,8 @@ CLASS_TABLE = read_class_table(CLASSES)
         ("remove-TRiC.tif", ("remove", "tric")),
         ("ignore.mrc", ("ignore", "")),
         ("IgnorePatch.nrrd", ("ignore", "")),
+        ("IGNORE_ice.nrrd", ("ignore", "")),
+        ("ignoredirt.tif", ("ignore", "")),
     ],
 )
 def test_layer_names(name, layer):
@@ -43,7 +45,18 @@ def test_a_name_in_two_cases_must_be_written_as_it_is():
         parse_layer_name("add_TRIC.mrc", table)
 
 
-@pytest.mark.parametrize("name", ["additional fixes.nrrd", "removed.tif", "addenda.mrc", "labels.mrc"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "additional fixes.nrrd",
+        "removed.tif",
+        "addenda.mrc",
+        "labels.mrc",
+        "ignored_parts.mrc",
+        "IGNORED.mrc",
+        "IgnoredIce.mrc",
+    ],
+)
 def test_words_that_begin_like_a_layer_are_label_volumes(name):
     assert not is_layer(name, CLASS_TABLE)
 

@@ -41,6 +41,10 @@ def test_nrrd_as_a_segmentation_program_writes_it(tmp_path):
         (b"NRRD0004\ntype: short\nsizes: 2 2 2\nencoding: raw\n\n\0\0", "2 bytes of data; wanted 16"),
         (b"NRRD0004\ntype: short\nsizes: 2 2 2\nencoding: gzip\n\nxx", "damaged or truncated"),
         (b"NRRD0004\ntype: short\nsizes: 2 2\nencoding: raw\n\n" + bytes(8), "wanted three dimensions"),
+        (
+            b"NRRD0004\ntype: uchar\nsizes: 4294967296 4294967296 4294967296\nencoding: raw\n\n",
+            r"b\.nrrd: 0 bytes of data; wanted 79228162514264337593543950336 for sizes",
+        ),
         (b"NRRD0004\ntype: short\nsizes: a b c\n\n", "b\\.nrrd: sizes 'a b c'; wanted positive integers"),
         (b"NRRD0004\ntype: short\nsizes: 2 0 2\n\n", "sizes '2 0 2'; wanted positive integers"),
     ],
@@ -86,6 +90,16 @@ def test_the_same_place_is_read_however_it_was_stored(tmp_path, space, direction
 def test_turned_axes_are_refused(tmp_path, directions):
     _write(tmp_path / "a.nrrd", DATA, "left-posterior-superior", directions)
     with pytest.raises(ValueError, match=r"a\.nrrd: space directions .* the volume was turned"):
+        read_nrrd(tmp_path / "a.nrrd")
+
+
+@pytest.mark.parametrize(
+    "directions",
+    ["(nan,0,0) (0,2,0) (0,0,2)", "(0,0,0) (0,0,0) (0,0,0)", "(2,0,0) (0,2,0) (0,0,1e999)", "(2,0) (0,2)"],
+)
+def test_axes_without_a_length_are_refused(tmp_path, directions):
+    _write(tmp_path / "a.nrrd", DATA, "left-posterior-superior", directions)
+    with pytest.raises(ValueError, match=r"a\.nrrd: space directions .*; wanted three numbers, not all 0"):
         read_nrrd(tmp_path / "a.nrrd")
 
 

@@ -106,6 +106,24 @@ def test_a_round_that_is_none_is_named_with_its_table_and_row(tmp_path):
         read_corrections(tmp_path / "corrections.tsv")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"labels_path": ""},
+            r"corrections\.tsv: region 'r1': labels_path is ''; wanted the file of its labels",
+        ),
+        ({"labels_path": "/"}, r"corrections\.tsv: region 'r1': labels_path is '/'; wanted the file"),
+        ({"region_id": "../x"}, r"corrections\.tsv: region '\.\./x'; wanted an id of letters"),
+        ({"region_id": ""}, r"corrections\.tsv: region ''; wanted an id of letters"),
+    ],
+)
+def test_a_correction_without_a_usable_id_or_path_is_named(tmp_path, changes, message):
+    put_correction(tmp_path / "corrections.tsv", replace(_correction("r1"), **changes))
+    with pytest.raises(ValueError, match=message):
+        read_corrections(tmp_path / "corrections.tsv")
+
+
 def test_a_new_row_keeps_every_other_line(tmp_path):
     table = tmp_path / "corrections.tsv"
     header = "\t".join(CORRECTION_COLUMNS)
