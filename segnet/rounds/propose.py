@@ -271,6 +271,12 @@ def read_network_classes(model_dir: Path, fallback: ClassTable) -> ClassTable:
     return ClassTable(tuple(LabelClass(**entry) for entry in entries)) if entries else fallback
 
 
+def labelling_classes(model_dir: Path, fallback: ClassTable) -> ClassTable:
+    """Return the class table of the labels that a network made; ``fallback`` where it left no card."""
+    known = (model_dir / "model.json").is_file()
+    return read_network_classes(model_dir, fallback) if known else fallback
+
+
 def write_proposals(
     path: Path,
     proposals: Sequence[Proposal],
