@@ -125,6 +125,11 @@ def read_crop_record(path: Path | str) -> CropRecord:
     return record
 
 
+def folder_name(provenance: Path) -> str:
+    """Return the name of the folder that holds an accepted correction with this provenance."""
+    return sha256_of(provenance)[:12]
+
+
 def crop_region(
     region: Region,
     tomogram: TomogramRow,

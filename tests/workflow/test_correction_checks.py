@@ -108,6 +108,19 @@ def test_a_correction_without_names_of_classes_stays_usable(with_tric, monkeypat
     assert len(load_tables(load_pipeline(TINY)).corrections) == 1
 
 
+def test_a_box_other_than_that_of_the_regions_is_refused(project, monkeypatch):
+    """The check that keeps training and held-out voxels apart would look at the wrong ones."""
+    [path] = project.glob("resources/corrections/1.2/mine/*/provenance.json")
+    before = path.read_text()
+    values = json.loads(before)
+    values["crop"]["start_voxels"][0] = 9
+    path.write_text(json.dumps(values))
+    message = _refused(project, monkeypatch)
+    path.write_text(before)
+    assert message.startswith("config/regions.tsv: region mine is (4, 24, 24) voxels at (2, 0, 0) of cell_a;")
+    assert f"wanted (4, 24, 24) at (9, 0, 0) of cell_a as in {path.relative_to(project)};" in message
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
