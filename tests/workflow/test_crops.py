@@ -42,6 +42,9 @@ def test_a_crop_names_the_network_that_labelled_its_tomogram(tmp_path, monkeypat
 def test_a_crop_names_the_classes_that_its_network_knew(tmp_path):
     classes = read_class_table(ROOT / "config" / "classes.tsv")
     assert labelling_classes(tmp_path, classes) == classes
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(ValueError, match=r"model\.json: not the card of a network"):
+        labelling_classes(tmp_path, classes)
     known = [asdict(entry) for entry in (*classes.classes[:5], replace(classes.classes[5], name="70s"))]
     (tmp_path / "model.json").write_text(json.dumps({"classes": known}))
     assert class_numbers(labelling_classes(tmp_path, classes))["70s"] == classes.classes[5].label
