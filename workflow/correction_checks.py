@@ -15,17 +15,35 @@ from tomoio import ClassTable, read_labels
 
 
 def check_accepted(
-    table: Path, corrections: Sequence[Correction], classes: ClassTable, regions_table: Path
+    table: Path,
+    corrections: Sequence[Correction],
+    *,
+    classes: ClassTable,
+    regions_table: Path,
+    normalisation: str,
 ) -> None:
     """Check the rows of corrections.tsv against what is stored.
+
+    Parameters
+    ----------
+    table
+        corrections.tsv; starts the messages.
+    corrections
+        Its rows.
+    classes
+        The class table that networks are trained with.
+    regions_table
+        regions.tsv.
+    normalisation
+        Method that networks are trained with; of each crop it must be known.
 
     Raises
     ------
     FileNotFoundError
         If a file of a correction is missing.
     ValueError
-        If a label has another name now than when it was accepted, a region has another box, or a held-out
-        region shares voxels with one that is trained on.
+        If a label has another name now than when it was accepted, the normalisation of a crop is not known,
+        a region has another box, or a held-out region shares voxels with one that is trained on.
     """
     for row in corrections:
         for path in stored_files(row):
@@ -34,6 +52,7 @@ def check_accepted(
         record = read_crop_record(row.provenance_path)
         _check_box(row, record, regions_table)
         _check_class_names(table, row, record, classes)
+        _check_normalisation(table, row, record, normalisation)
     places = [place_of(row) for row in corrections]
     for one, other in itertools.combinations(places, 2):
         try:
@@ -62,3 +81,13 @@ def _check_class_names(table: Path, row: Correction, record: CropRecord, classes
         f"segnet accept {row.region_id} {row.labels_path} --replace --map OLD=NEW"
     )
     check_class_names(name, read_labels(row.labels_path).data, renamed, advice)
+
+
+def _check_normalisation(table: Path, row: Correction, record: CropRecord, wanted: str) -> None:
+    found = [one.method for one in record.normalisations]
+    if wanted not in found:
+        raise ValueError(
+            f"{table}: {row.region_id}: {row.provenance_path}: normalisation {', '.join(found)}; wanted "
+            f"{wanted} as blocks.normalisation says; measure it with segnet crop {row.region_id} "
+            f"--overwrite and segnet accept {row.region_id} {row.labels_path} --replace"
+        )

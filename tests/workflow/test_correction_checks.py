@@ -22,10 +22,10 @@ def project(tmp_path_factory):
     return folder
 
 
-def _refused(project, monkeypatch) -> str:
+def _refused(project, monkeypatch, **settings) -> str:
     monkeypatch.chdir(project)
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
-        load_tables(load_pipeline(TINY))
+        load_tables(load_pipeline({**TINY, **settings}))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -119,6 +119,23 @@ def test_a_box_other_than_that_of_the_regions_is_refused(project, monkeypatch):
     path.write_text(before)
     assert message.startswith("config/regions.tsv: region mine is (4, 24, 24) voxels at (2, 0, 0) of cell_a;")
     assert f"wanted (4, 24, 24) at (9, 0, 0) of cell_a as in {path.relative_to(project)};" in message
+
+
+def test_a_normalisation_that_a_correction_lacks_is_named_with_the_way_out(project, monkeypatch):
+    """Earlier versions measured mean and standard deviation only."""
+    [path] = project.glob("resources/corrections/1.2/twin/*/provenance.json")
+    before = path.read_text()
+    values = json.loads(before)
+    del values["crop"]["tomogram_median"], values["crop"]["tomogram_robust_deviation"]
+    path.write_text(json.dumps(values))
+    monkeypatch.chdir(project)
+    assert len(load_tables(load_pipeline(TINY)).corrections) == 2
+    message = _refused(project, monkeypatch, blocks={"normalisation": "robust"})
+    path.write_text(before)
+    assert message.startswith("config/corrections.tsv: twin: resources/corrections/1.2/twin/")
+    assert "normalisation zscore; wanted robust as blocks.normalisation says" in message
+    labels = path.with_name("labels.mrc").relative_to(project)
+    assert message.endswith(f"segnet crop twin --overwrite and segnet accept twin {labels} --replace")
 
 
 @pytest.mark.parametrize(
