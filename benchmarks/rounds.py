@@ -183,8 +183,8 @@ def correct(
     crops, draft = folder / "to_correct", folder / "drafts" / f"{region.region_id}.mrc"
     crop = CropConfig(size_voxels=bench.plan.region_voxels)
     row = bench.tomogram(region.tomogram_id)
-    segmentations = previous / "segmentations"
-    crop_region(region, row, crops, crop, segmentations=segmentations, overwrite=True)
+    source: dict[str, Any] = {"segmentations": previous / "segmentations", "classes": bench.classes}
+    crop_region(region, row, crops, crop, **source, overwrite=True)
     correct_from_truth(crops, region.region_id, bench.truth(region.tomogram_id), draft, overwrite=True)
     checked = check_correction(crops, region.region_id, [draft], bench.classes)
     settings = {"round_name": name, "role": "train", "annotator": "oracle", "replace": True}

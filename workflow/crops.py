@@ -9,9 +9,10 @@ from pathlib import Path
 from segnet.config.rounds import CropConfig
 from segnet.rounds.crop import crop_region, read_crop_record
 from segnet.rounds.layout import model_name
+from segnet.rounds.propose import labelling_classes
 from segnet.rounds.regions import read_regions
 from segnet.rounds.tomograms import TomogramRow, find_tomogram, labelling_model
-from tomoio import new_file, sha256_of
+from tomoio import ClassTable, new_file, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ def crop_proposals(
     tomograms: Sequence[TomogramRow],
     segmentations: Path,
     model: Path,
+    classes: ClassTable,
     config: CropConfig,
     done: Path,
 ) -> None:
@@ -36,6 +38,8 @@ def crop_proposals(
         Folder with the labels that a person starts from.
     model
         Folder of the round's network, which made them unless the tomogram's row names another.
+    classes
+        Class table of labels whose network says nothing of its classes.
     config
         Context and format of the crops.
     done
@@ -47,13 +51,15 @@ def crop_proposals(
             log.warning("%s: its labels were edited in place; the crop is kept as it is", region.region_id)
             continue
         tomogram = find_tomogram(tomograms, region.tomogram_id, proposals)
+        network = labelling_model(tomogram, model)
         crop_region(
             region,
             tomogram,
             done.parent,
             config,
             segmentations=segmentations,
-            model=model_name(labelling_model(tomogram, model)),
+            model=model_name(network),
+            classes=labelling_classes(network, classes),
             overwrite=True,
         )
     with new_file(done, overwrite=True) as partial:

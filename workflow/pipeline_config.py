@@ -144,7 +144,13 @@ def load_tables(pipeline: PipelineConfig) -> Tables:
     _check_files(pipeline, tables)
     _check_models(pipeline, tables)
     _check_rounds(pipeline, tables)
-    check_accepted(pipeline.corrections, tables.corrections)
+    check_accepted(
+        pipeline.corrections,
+        tables.corrections,
+        classes=classes,
+        regions_table=pipeline.regions,
+        normalisation=pipeline.blocks.normalisation,
+    )
     return tables
 
 

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: to_correct of the round")
     parser.add_argument("--regions-table", type=Path, default=layout.REGIONS, metavar="TSV")
     parser.add_argument("--tomograms", type=Path, default=layout.TOMOGRAMS, metavar="TSV")
+    parser.add_argument("--classes", type=Path, default=layout.CLASSES, metavar="TSV")
     parser.add_argument("--rounds", type=Path, default=layout.ROUNDS, metavar="DIR", help="results of rounds")
     parser.add_argument(
         "--segmentations", type=Path, metavar="DIR", help="default: segmentations of the region's round"
@@ -38,7 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Cut the regions."""
     from segnet.config.rounds import CropConfig
     from segnet.rounds.crop import crop_region
+    from segnet.rounds.propose import labelling_classes
     from segnet.rounds.tomograms import find_tomogram, labelling_model, read_tomograms
+    from tomoio import read_class_table
     from tomoio.config import parse_config
 
     rounds = layout.read_rounds_config(arguments.config)
@@ -47,19 +50,20 @@ def run(arguments: argparse.Namespace) -> None:
     given = {key: value for key, value in chosen.items() if value is not None}
     config = parse_config(config.model_dump() | given, CropConfig, "segnet crop")
     tomograms = read_tomograms(arguments.tomograms)
+    classes = read_class_table(arguments.classes)
     for region_id in arguments.regions:
         region = layout.look_up_region(arguments.regions_table, arguments.rounds, region_id)
         output = arguments.output or layout.crops_dir(arguments.rounds, region.round)
         tomogram = find_tomogram(tomograms, region.tomogram_id, arguments.tomograms)
+        model = labelling_model(tomogram, layout.model_dir(arguments.rounds, region.round))
         record = crop_region(
             region,
             tomogram,
             output,
             config,
             segmentations=arguments.segmentations or layout.segmentations_dir(arguments.rounds, region.round),
-            model=layout.model_name(
-                labelling_model(tomogram, layout.model_dir(arguments.rounds, region.round))
-            ),
+            model=layout.model_name(model),
+            classes=labelling_classes(model, classes),
             overwrite=arguments.overwrite,
         )
         print(f"{output / record.image_file}  {'×'.join(map(str, record.shape))} (z, y, x)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from segnet.config.rounds import round_key
 from segnet.remap import label_lookup
+from segnet.rounds.class_numbers import check_class_names, class_numbers, renamed_labels
 from segnet.rounds.corrections import Correction, find_correction, put_correction, read_corrections
-from segnet.rounds.crop import CropRecord, read_crop_image, read_crop_record, read_seed_labels
+from segnet.rounds.crop import PROVENANCE, CropRecord, read_crop_image, read_crop_record, read_seed_labels
 from segnet.rounds.formats import read_any
 from segnet.rounds.layers import check_segments, combine, is_layer
 from segnet.rounds.overlaps import check_overlap, place_of, place_of_crop
@@ -91,7 +92,8 @@ def check_correction(
     Raises
     ------
     FileNotFoundError, ValueError
-        If a file is missing, or shape, labels, voxel size, place or checksum are not those of the crop.
+        If a file is missing, shape, labels, voxel size, place or checksum are not those of the crop, or a
+        label has another name now than when the crop was cut.
     """
     record = read_crop_record(crop_dir / f"{region_id}.json")
     seed = read_seed_labels(crop_dir, record)
@@ -101,6 +103,8 @@ def check_correction(
             f"region {region_id}: no corrected labels; wanted what segnet correct {region_id} saves, "
             "one label volume, or layers"
         )
+    if role != "hard_negative":  # of which no class is kept
+        _check_seed(crop_dir / record.labels_file, seed, record, classes)
     corrected, notes = _read_correction(paths, seed, record, classes, mapping) if paths else (seed, [])
     corrected, painted = _ignore_context(corrected, record)
     turned = describe_turn(corrected[record.core], seed[record.core])
@@ -114,7 +118,16 @@ def check_correction(
     changes = count_changes(seed[record.core], corrected[record.core], classes)
     if not any(change.added or change.removed for change in changes):
         notes.append("no voxel differs from the network's labels")
+    record = replace(record, class_labels=class_numbers(classes))  # of these labels from now on
     return CheckedCorrection(record, image, corrected, changes, tuple(notes))
+
+
+def _check_seed(path: Path, seed: NDArray[np.uint8], record: CropRecord, classes: ClassTable) -> None:
+    advice = (
+        f"run segnet crop {record.region_id} --overwrite once a network that is trained with this table has "
+        "labelled the tomogram, or now with --segmentations none, which starts from empty labels"
+    )
+    check_class_names(str(path), seed, renamed_labels(record.class_labels, classes), advice)
 
 
 def _name_dropped(labels: NDArray[np.uint8]) -> list[str]:
@@ -139,11 +152,21 @@ def _read_correction(
         volume = read_any(path)
         data, said = place_in_crop(path, volume, record, BACKGROUND if layers else IGNORE)
         if not layers:
+            if not mapping:
+                _check_names(path, data, record, classes)
             check_segments(path, volume.segments, lookup, classes)
             data = lookup[as_labels(data, str(path))]
         placed.append(data)
         notes += said
     return combine(paths, placed, seed, classes), notes
+
+
+def _check_names(path: Path, labels: NDArray[Any], record: CropRecord, classes: ClassTable) -> None:
+    """Raise unless labels mean what they did when they were stored or, if others, when the crop was cut."""
+    provenance = path.with_name(PROVENANCE)
+    source = read_crop_record(provenance) if provenance.is_file() else record
+    renamed = renamed_labels(source.class_labels, classes)
+    check_class_names(str(path), labels, renamed, "say what the numbers mean with --map OLD=NEW")
 
 
 def _ignore_context(labels: NDArray[np.uint8], record: CropRecord) -> tuple[NDArray[np.uint8], str | None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from segnet.config.rounds import round_key
 from segnet.normalisation import read_normalisation, sidecar_path
-from segnet.rounds.crop import read_crop_record
+from segnet.rounds.crop import folder_name, read_crop_record
 from segnet.rounds.regions import Region, check_region_id, check_round, read_regions
 from segnet.rounds.tables import put_row
 from tomoio import sha256_of
@@ -118,8 +118,9 @@ def check_corrections(corrections: Iterable[Correction]) -> None:
     FileNotFoundError
         If one of the files is missing.
     ValueError
-        If a checksum is not that of the table (labels) or of the provenance (image), or the normalisation is
-        not that of the tomogram in the provenance, which also holds its contrast.
+        If a checksum is not that of the table (labels), of the provenance (image) or of the folder's name
+        (provenance), or the normalisation is not that of the tomogram in the provenance, which also holds
+        its contrast.
     """
     for row in corrections:
         for path in stored_files(row):
@@ -128,6 +129,8 @@ def check_corrections(corrections: Iterable[Correction]) -> None:
         record = read_crop_record(row.provenance_path)
         _check_sum(row.labels_path, row.sha256, row.region_id)
         provenance = json.loads(row.provenance_path.read_text(encoding="utf-8"))
+        if "normalisation_sha256" in provenance:  # earlier versions named the folder by labels and image
+            _check_provenance(row)
         _check_sum(row.image_path, str(provenance.get("image_sha256")), row.region_id)
         for wanted in record.normalisations:
             found = read_normalisation(row.image_path, wanted.method)
@@ -141,6 +144,16 @@ def check_corrections(corrections: Iterable[Correction]) -> None:
 def stored_files(row: Correction) -> tuple[Path, ...]:
     """Return all files of a correction: labels, image, its normalisation, provenance."""
     return row.labels_path, row.image_path, sidecar_path(row.image_path), row.provenance_path
+
+
+def _check_provenance(row: Correction) -> None:
+    name, found = row.provenance_path.parent.name, folder_name(row.provenance_path)
+    if found != name:
+        raise ValueError(
+            f"{row.provenance_path}: checksum {found}…; wanted {name}…, the name of its folder, as accepted "
+            f"for {row.region_id}; bring it back from a backup, or run segnet accept {row.region_id} "
+            f"{row.labels_path} --replace"
+        )
 
 
 def _check_sum(path: Path, wanted: str, region_id: str) -> None:

@@ -15,10 +15,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from segnet.config.rounds import CropConfig
 from segnet.normalisation import Normalisation, measure
+from segnet.rounds.class_numbers import class_numbers
 from segnet.rounds.formats import SUFFIXES, read_any, write_any
 from segnet.rounds.regions import Region, check_region_fits
 from segnet.rounds.tomograms import TomogramRow, segmentation_file
-from tomoio import BACKGROUND, IGNORE, VolumeHeader, VolumeReader, new_file, sha256_of
+from tomoio import BACKGROUND, IGNORE, ClassTable, VolumeHeader, VolumeReader, new_file, sha256_of
 from tomoio.labels import as_labels
 
 PROVENANCE = "provenance.json"  # of an accepted correction; holds the record of its crop
@@ -33,7 +34,8 @@ class CropRecord:
     ``start_voxels`` and ``size_voxels`` (z, y, x) are the labelled region in the tomogram; the files hold
     ``context_before`` and ``context_after`` further slices. Mean, standard deviation, median and robust
     deviation (1.4826 MAD) are those of the whole tomogram, so that a network sees the crop with the grey
-    values that it sees in the tomogram; the latter two are missing from records of earlier versions.
+    values that it sees in the tomogram. ``class_labels`` are the numbers of the classes, by name, in the
+    labels beside it. These, the median and the robust deviation are missing from records of earlier versions.
     """
 
     round: str
@@ -58,6 +60,7 @@ class CropRecord:
     labels_sha256: str
     tomogram_median: float | None = None
     tomogram_robust_deviation: float | None = None
+    class_labels: dict[str, int] | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # of the type adapter in `read_crop_record`
 
@@ -122,6 +125,11 @@ def read_crop_record(path: Path | str) -> CropRecord:
     return record
 
 
+def folder_name(provenance: Path) -> str:
+    """Return the name of the folder that holds an accepted correction with this provenance."""
+    return sha256_of(provenance)[:12]
+
+
 def crop_region(
     region: Region,
     tomogram: TomogramRow,
@@ -130,6 +138,7 @@ def crop_region(
     *,
     segmentations: Path | None = None,
     model: str = "",
+    classes: ClassTable | None = None,
     overwrite: bool = False,
 ) -> CropRecord:
     """Write ``{region_id}_image``, ``_labels``, ``_uncertainty`` (where there is one), ``{region_id}.json``.
@@ -151,6 +160,8 @@ def crop_region(
         Folder with ``{stem}_labels.mrc`` and, where there is one, ``{stem}_uncertainty.mrc``.
     model
         Name of the network whose labels these are; recorded.
+    classes
+        Class table of these labels, where it is known; recorded.
     overwrite
         Replace an earlier crop.
 
@@ -168,12 +179,13 @@ def crop_region(
         image = _window(reader.read(first, last), region)
         statistics = _measure_whole(reader, tomogram)
     record = _make_record(region, tomogram, header, first, last, statistics, config.format, model)
+    record = replace(record, class_labels=class_numbers(classes) if classes else None)
     files = {record.image_file: image}
     labels = _read_map(segmentations, tomogram, "labels", region, header.shape, (first, last))
     if labels is None:
         _logger.warning("%s: no segmentation of %s; its labels start empty", region.region_id, tomogram.path)
         labels = np.full(image.shape, BACKGROUND)
-        record = replace(record, model="")
+        record = replace(record, model="", class_labels=None)
     files[record.labels_file] = _with_ignored_context(as_labels(labels, "segmentation"), record)
     uncertainty = _read_map(segmentations, tomogram, "uncertainty", region, header.shape, (first, last))
     if uncertainty is not None:
@@ -249,6 +261,7 @@ def _make_record(
         uncertainty_file="",
         image_sha256="",
         labels_sha256="",
+        class_labels=None,
     )
 
 

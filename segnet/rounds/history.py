@@ -5,19 +5,51 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, field_validator
 
 from segnet.config.rounds import is_round, round_key
 from segnet.rounds.corrections import Correction, training_corrections
 from segnet.rounds.crop import read_crop_record
+from tomoio.config import parse_config
 from tomoio.tables import read_table
 
 Dice = Mapping[str, Mapping[str, float]]
 _BACKGROUND_NAME = "background"
 _HARD_NEGATIVE = "hard_negative"
+_SYNTHETIC = "synthetic"
+
+
+class _Card(BaseModel):
+    """What the history takes from the card of a network, of whatever version."""
+
+    data: tuple[dict[str, str], ...] = ()
+    steps: int = 0
+    network: dict[str, Any] = {}
+
+    @field_validator("data")
+    @classmethod
+    def _names_its_parts(cls, parts: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
+        for number, part in enumerate(parts, start=1):
+            synthetic = part.get("domain") == _SYNTHETIC
+            for key in ("domain",) if synthetic else ("domain", "part", "labels", "labels_sha256"):
+                if key not in part:
+                    raise ValueError(f"part {number} has no {key}; wanted what segnet train writes")
+        return parts
+
+
+class _Manifest(BaseModel):
+    """What the history takes from the manifest of a training."""
+
+    timings_s: dict[str, float] = {}
+
+
+_Number = TypeVar("_Number", int, float)
+_Stored = TypeVar("_Stored", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -120,11 +152,11 @@ def read_history(rounds_dir: Path, corrections: Sequence[Correction]) -> tuple[R
 def _read_round(
     folder: Path, earlier: Sequence[Correction], corrections: Sequence[Correction]
 ) -> RoundHistory:
-    card = _read_json(folder / "model" / "model.json")
-    manifest = _read_json(folder / "model" / "manifest.json")
-    seconds = manifest.get("timings_s", {}).get("training")
+    card = _read_json(folder / "model" / "model.json", _Card)
+    manifest = _read_json(folder / "model" / "manifest.json", _Manifest)
+    seconds = manifest.timings_s.get("training")
     parts: dict[str, int] = defaultdict(int)
-    for row in card.get("data", []):
+    for row in card.data:
         parts[row["domain"]] += 1
     trained = _trained_corrections(folder.name, card, corrections)
     seen, known = _keys(trained), _keys(earlier)
@@ -137,15 +169,21 @@ def _read_round(
         tuple(row for row in table if _key(row) not in seen),
         sum(corrected_voxels(row) for row in trained),
         None if seconds is None else seconds / 60,
-        int(card.get("steps", 0)),
-        _network_size(card.get("network", {})),
+        card.steps,
+        _network_size(card.network),
         read_dice(folder / "scores.tsv"),
         read_hard_negatives(folder / "scores.tsv", {row.region_id for row in trained}),
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _read_json(path: Path, model: type[_Stored]) -> _Stored:
+    if not path.is_file():
+        return model()
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON or of UTF-8
+        raise ValueError(f"{path}: not JSON ({error}); bring it back from a backup, or train anew") from error
+    return parse_config(values, model, str(path))
 
 
 def _key(row: Correction) -> tuple[str, str]:
@@ -158,7 +196,7 @@ def _keys(rows: Sequence[Correction]) -> set[tuple[str, str]]:
 
 
 def _trained_corrections(
-    round_name: str, card: Mapping[str, Any], corrections: Sequence[Correction]
+    round_name: str, card: _Card, corrections: Sequence[Correction]
 ) -> tuple[Correction, ...]:
     """Return the corrections in a network's card, each as the table describes it where it still does."""
     table = {_key(row): row for row in corrections}
@@ -171,8 +209,8 @@ def _trained_corrections(
             part["labels_sha256"],
             note="not in the table any more",
         )
-        for part in card.get("data", [])
-        if part["domain"] != "synthetic"
+        for part in card.data
+        if part["domain"] != _SYNTHETIC
     ]
     return tuple(table.get(_key(row), row) for row in found)
 
@@ -204,7 +242,7 @@ def read_dice(path: Path) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in _read_scores(path):
-        value = float(row["dice"])
+        value = _parse_cell(path, row, "dice", float)
         if not math.isnan(value) and row["domain"] != _HARD_NEGATIVE:
             found[row["domain"]][row["class"]].append(value)
     return {
@@ -226,7 +264,7 @@ def read_hard_negatives(path: Path, trained: set[str]) -> tuple[HardNegative, ..
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for row in _read_scores(path):
         if row["domain"] == _HARD_NEGATIVE:
-            found[row["tomogram_id"]][row["class"]] = int(row["predicted_voxels"])
+            found[row["tomogram_id"]][row["class"]] = _parse_cell(path, row, "predicted_voxels", int)
     return tuple(
         HardNegative(
             name,
@@ -241,6 +279,17 @@ def read_hard_negatives(path: Path, trained: set[str]) -> tuple[HardNegative, ..
 def _read_scores(path: Path) -> list[dict[str, str]]:
     columns = ("domain", "tomogram_id", "class", "dice")
     return read_table(path, required=columns) if path.is_file() else []
+
+
+def _parse_cell(path: Path, row: Mapping[str, str], column: str, kind: Callable[[str], _Number]) -> _Number:
+    cell = row.get(column, "")
+    try:
+        return kind(cell)
+    except ValueError:
+        raise ValueError(
+            f"{path}: {column} {cell!r} of {row['class']} in {row['tomogram_id']}; wanted a number; remove "
+            "the table and run snakemake, which makes it anew"
+        ) from None
 
 
 def format_history(history: Sequence[RoundHistory]) -> str:

@@ -274,12 +274,25 @@ def read_network_classes(model_dir: Path, fallback: ClassTable) -> ClassTable:
     ------
     FileNotFoundError
         If there is no card: this is no model folder.
+    ValueError
+        If it is broken.
     """
     card = model_dir / "model.json"
     if not card.is_file():
         raise FileNotFoundError(f"{card}: no such file; wanted a model folder of segnet train")
-    entries = json.loads(card.read_text(encoding="utf-8")).get("classes", [])
-    return ClassTable(tuple(LabelClass(**entry) for entry in entries)) if entries else fallback
+    try:
+        entries = json.loads(card.read_text(encoding="utf-8")).get("classes", [])
+        return ClassTable(tuple(LabelClass(**entry) for entry in entries)) if entries else fallback
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{card}: not the card of a network ({error}); bring it back from a backup, or train anew"
+        ) from error
+
+
+def labelling_classes(model_dir: Path, fallback: ClassTable) -> ClassTable:
+    """Return the class table of the labels that a network made; ``fallback`` where it left no card."""
+    known = (model_dir / "model.json").is_file()
+    return read_network_classes(model_dir, fallback) if known else fallback
 
 
 def write_proposals(

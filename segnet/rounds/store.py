@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnet.normalisation import sidecar_path, write_normalisations
-from segnet.rounds.crop import PROVENANCE, CropRecord
+from segnet.rounds.crop import PROVENANCE, CropRecord, folder_name
 from tomoio import sha256_of, write_labels, write_volume
 
 _logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def store_correction(
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
     try:
         checksum = _write_files(partial, record, image, labels, provenance)
-        folder = parent / sha256_of(partial / PROVENANCE)[:12]
+        folder = parent / folder_name(partial / PROVENANCE)
         _move_into_place(partial, folder)
     except OSError as error:
         if error.filename is not None:

@@ -339,6 +339,8 @@ rule crop:
         "../../envs/segnet.yaml"
     params:
         config=pipeline.rounds.crop.model_dump(mode="json"),
+        classes=pipeline.classes,
+        class_labels=CLASS_LABELS,
         segmentations="results/rounds/{round}/segmentations",
         tomograms=pipeline.tomograms,
     message:

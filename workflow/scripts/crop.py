@@ -4,6 +4,7 @@ from pathlib import Path
 
 from segnet.config.rounds import CropConfig
 from segnet.rounds.tomograms import read_tomograms
+from tomoio import read_class_table
 from workflow.crops import crop_proposals
 from workflow.logs import log_to
 
@@ -13,6 +14,7 @@ crop_proposals(
     read_tomograms(snakemake.params.tomograms),
     Path(snakemake.params.segmentations),
     Path(snakemake.input.card).parent,
+    read_class_table(snakemake.params.classes),
     CropConfig.model_validate(snakemake.params.config),
     Path(snakemake.output.done),
 )

@@ -32,8 +32,9 @@ class Project:
 
     def crop(self, region: Region, *, overwrite: bool = False, **settings) -> CropRecord:
         config = CropConfig(**{"context_slices": 3, **settings})
-        source = {"segmentations": self.segmentations, "model": "net", "overwrite": overwrite}
-        return crop_region(region, self.tomogram, self.root / "crops", config, **source)
+        source = {"segmentations": self.segmentations, "model": "net", "classes": self.classes}
+        output = self.root / "crops"
+        return crop_region(region, self.tomogram, output, config, **source, overwrite=overwrite)
 
 
 def paint(project, record, change=lambda labels: None, *, pixel_size=PIXEL_SIZE, origin=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from segnet.rounds.formats import write_any
 from segnet.rounds.oracle import correct_from_truth
 from segnet.rounds.regions import read_regions
 from tests.segnet.rounds.conftest import PIXEL_SIZE, accept, check, paint
-from tomoio import read_labels, read_volume, sha256_of, write_labels
+from tomoio import ClassTable, read_labels, read_volume, sha256_of, write_labels
 
 
 def test_a_correction_is_stored_with_its_provenance(project, region):
@@ -189,3 +190,38 @@ def test_the_oracle_takes_no_truth_of_another_shape(project, region):
         correct_from_truth(*arguments)
     Path(record.tomogram_path).unlink()  # what the shape should be is not known then
     correct_from_truth(*arguments)
+
+
+def _renumbered(project, **numbers):
+    """Return the project with other labels of some classes in its table."""
+    rows = [replace(row, label=numbers.get(row.name, row.label)) for row in project.classes]
+    return replace(project, classes=ClassTable(tuple(sorted(rows, key=lambda row: row.label))))
+
+
+def test_a_crop_whose_classes_have_other_numbers_now_is_refused(project, region):
+    record = project.crop(region)
+    tric, membrane = project.classes.label_of("tric"), project.classes.label_of("membrane")
+    swapped = _renumbered(project, tric=membrane, membrane=tric)
+    painted = paint(project, record, lambda labels: labels[5].fill(0))
+    with pytest.raises(ValueError, match=r"r01_labels\.mrc: label \d was .* segnet crop r01 --overwrite"):
+        check(swapped, [painted])
+    assert check(swapped, [], role="hard_negative").record.class_labels["tric"] == membrane
+
+
+def test_painted_classes_that_have_other_numbers_now_want_a_map(project, region):
+    project.labels[:] = 0
+    write_labels(project.segmentations / "cell_labels.mrc", project.labels, PIXEL_SIZE, overwrite=True)
+    record = project.crop(region)
+    tric, membrane = project.classes.label_of("tric"), project.classes.label_of("membrane")
+    swapped = _renumbered(project, tric=membrane, membrane=tric)
+    painted = paint(project, record, lambda labels: labels[5].fill(tric))
+    with pytest.raises(ValueError, match=rf"label {tric} was tric and is membrane .*--map OLD=NEW"):
+        check(swapped, [painted])
+    checked = check(swapped, [painted], mapping=[(str(tric), "tric")])
+    assert (checked.labels[5] == membrane).all()
+
+
+def test_a_crop_without_names_of_classes_stays_usable(project, region):
+    record = replace(project, classes=None).crop(region)
+    assert record.class_labels is None
+    assert check(project, [paint(project, record)]).record.class_labels is not None

@@ -201,3 +201,53 @@ def test_an_added_region_that_cannot_be_compared_is_named(rounds):
     history = read_history(rounds.root / "rounds", corrections)
     found = compare_regions(history, rounds.root / "rounds", [], rounds.classes)
     assert (found.drawn, found.left_out) == ((), ("r01",))
+
+
+def _refused(rounds):
+    with pytest.raises(ValueError, match=str(rounds.root)) as caught:
+        read_history(rounds.root / "rounds", [])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("model.json", "{", "not JSON (Expecting property name"),
+        ("model.json", "[]", "configuration: Input should be a valid dictionary"),
+        ("model.json", '{"steps": "many"}', "steps: Input should be a valid integer"),
+        ("model.json", '{"data": [{"part": "a"}]}', "data: part 1 has no domain; wanted what segnet train"),
+        (
+            "model.json",
+            '{"data": [{"domain": "synthetic"}, {"domain": "real", "part": "a", "labels": "l"}]}',
+            "data: part 2 has no labels_sha256; wanted what segnet train writes",
+        ),
+        ("manifest.json", '{"timings_s": {"training": "long"}}', "timings_s.training: Input should be"),
+    ],
+)
+def test_a_broken_file_of_a_network_is_named(rounds, name, text, message):
+    path = rounds.root / "rounds" / "1.2" / "model" / name
+    path.write_text(text)
+    assert _refused(rounds).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("domain", "column", "cell"),
+    [
+        ("real", "dice", "high"),
+        ("hard_negative", "predicted_voxels", "1.5"),
+        ("hard_negative", "predicted_voxels", ""),
+    ],
+)
+def test_a_broken_score_is_named(rounds, domain, column, cell):
+    path = rounds.root / "rounds" / "1.2" / "scores.tsv"
+    row = {"domain": domain, "tomogram_id": "t1", "class": "actin", "dice": 0, "predicted_voxels": 1}
+    write_table(path, SCORES, [{**row, column: cell}], overwrite=True)
+    assert _refused(rounds).startswith(f"{path}: {column} {cell!r} of actin in t1; wanted a number")
+
+
+def test_scores_without_a_column_of_voxels_are_named(rounds):
+    path = rounds.root / "rounds" / "1.2" / "scores.tsv"
+    row = {"domain": "hard_negative", "tomogram_id": "t1", "class": "actin", "dice": 0}
+    write_table(path, SCORES[:-1], [row], overwrite=True)
+    assert _refused(rounds).startswith(f"{path}: predicted_voxels '' of actin in t1; wanted a number")

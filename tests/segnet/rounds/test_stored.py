@@ -46,7 +46,30 @@ def test_another_normalisation_is_noticed(stored):
 def test_another_contrast_is_noticed(stored):
     text = stored.provenance_path.read_text()
     stored.provenance_path.write_text(text.replace('"contrast": "dark"', '"contrast": "bright"'))
+    with pytest.raises(ValueError, match=r"provenance\.json: checksum .*, the name of its folder"):
+        check_corrections([stored])
+
+
+def _as_earlier_versions_stored_it(row):
+    values = json.loads(row.provenance_path.read_text())
+    del values["normalisation_sha256"]
+    row.provenance_path.write_text(json.dumps(values, indent=2))
+
+
+def test_another_contrast_in_a_provenance_without_a_checksum_is_noticed(stored):
+    _as_earlier_versions_stored_it(stored)
+    check_corrections([stored])
+    text = stored.provenance_path.read_text()
+    stored.provenance_path.write_text(text.replace('"contrast": "dark"', '"contrast": "bright"'))
     with pytest.raises(ValueError, match=r"provenance\.json says of the tomogram"):
+        check_corrections([stored])
+
+
+def test_another_place_in_the_provenance_is_noticed(stored):
+    values = json.loads(stored.provenance_path.read_text())
+    values["crop"]["start_voxels"][0] = 2
+    stored.provenance_path.write_text(json.dumps(values, indent=2) + "\n")
+    with pytest.raises(ValueError, match=r"as accepted for r01; bring it back from a backup, or run segnet"):
         check_corrections([stored])
 
 
