@@ -9,8 +9,8 @@ from pathlib import Path
 from segnet.rounds.class_numbers import check_class_names, renamed_labels
 from segnet.rounds.corrections import Correction, stored_files
 from segnet.rounds.crop import CropRecord, read_crop_record
-from segnet.rounds.overlaps import check_overlap, place_of
-from segnet.rounds.regions import check_same_box
+from segnet.rounds.overlaps import check_overlap, place_of_crop
+from segnet.rounds.regions import Region, check_same_box
 from tomoio import ClassTable, read_labels
 
 
@@ -20,6 +20,7 @@ def check_accepted(
     *,
     classes: ClassTable,
     regions_table: Path,
+    regions: Sequence[Region],
     normalisation: str,
 ) -> None:
     """Check the rows of corrections.tsv against what is stored.
@@ -32,8 +33,8 @@ def check_accepted(
         Its rows.
     classes
         The class table that networks are trained with.
-    regions_table
-        regions.tsv.
+    regions_table, regions
+        regions.tsv, for the messages, and its rows.
     normalisation
         Method that networks are trained with; of each crop it must be known.
 
@@ -45,15 +46,16 @@ def check_accepted(
         If a label has another name now than when it was accepted, the normalisation of a crop is not known,
         a region has another box, or a held-out region shares voxels with one that is trained on.
     """
+    places = []
     for row in corrections:
         for path in stored_files(row):
             if not path.is_file():
                 raise FileNotFoundError(f"{table}: {row.region_id}: {path}: no such file")
         record = read_crop_record(row.provenance_path)
-        _check_box(row, record, regions_table)
+        _check_box(row, record, regions_table, regions)
         _check_class_names(table, row, record, classes)
         _check_normalisation(table, row, record, normalisation)
-    places = [place_of(row) for row in corrections]
+        places.append(place_of_crop(record, row.role))
     for one, other in itertools.combinations(places, 2):
         try:
             check_overlap(one, other)
@@ -61,10 +63,10 @@ def check_accepted(
             raise ValueError(f"{table}: {error}") from error
 
 
-def _check_box(row: Correction, record: CropRecord, regions_table: Path) -> None:
+def _check_box(row: Correction, record: CropRecord, regions_table: Path, regions: Sequence[Region]) -> None:
     """Refuse a box other than that of regions.tsv: by it training and held-out voxels are kept apart."""
     try:
-        check_same_box(regions_table, record.region)
+        check_same_box(regions_table, regions, record.region)
     except ValueError as error:
         raise ValueError(
             f"{error} as in {row.provenance_path}; bring back from a backup the one that was edited"

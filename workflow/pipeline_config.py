@@ -149,6 +149,7 @@ def load_tables(pipeline: PipelineConfig) -> Tables:
         tables.corrections,
         classes=classes,
         regions_table=pipeline.regions,
+        regions=tables.regions,
         normalisation=pipeline.blocks.normalisation,
     )
     return tables

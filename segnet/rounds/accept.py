@@ -236,7 +236,7 @@ def accept_correction(
     others = [place_of(row, regions) for row in rows if row is not earlier]
     found = [check_overlap(place_of_crop(record, role), other) for other in others]
     notes = tuple(note for note in found if note)
-    check_same_box(regions_table, record.region)
+    check_same_box(regions_table, regions, record.region)
     for path in (regions_table, table):
         check_writable(path)
     provenance = {

@@ -23,7 +23,7 @@ REGION_COLUMNS = (
     "x_size",
     "reason",
 )
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _parse_count(name: str, key: str, cell: str) -> int:
 
 def check_region_id(row_name: str, region_id: str) -> None:
     """Raise ValueError if the id in a row of a table names no folder; ``row_name`` starts the message."""
-    if not _SAFE_NAME.fullmatch(region_id):
+    if not SAFE_NAME.fullmatch(region_id):
         raise ValueError(f"{row_name}; wanted an id of letters, digits, dots, dashes and underscores")
 
 
@@ -116,13 +116,12 @@ def add_region(path: Path | str, region: Region) -> None:
     ValueError
         If the table has another box under the same id.
     """
-    check_same_box(path, region)
+    check_same_box(path, read_regions(path) if Path(path).is_file() else (), region)
     put_row(path, REGION_COLUMNS, asdict(region), key="region_id", replace=False)
 
 
-def check_same_box(path: Path | str, region: Region) -> None:
-    """Raise ValueError if a table has another box under the id of a region."""
-    rows = read_regions(path) if Path(path).is_file() else ()
+def check_same_box(path: Path | str, rows: Iterable[Region], region: Region) -> None:
+    """Raise ValueError if the rows of the table ``path`` have another box under the id of a region."""
     for stored in rows:
         if stored.region_id == region.region_id and not _same_box(stored, region):
             raise ValueError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segnet.rounds.regions import SAFE_NAME
 from tomoio.tables import read_table
 
 TOMOGRAM_COLUMNS = (
@@ -19,7 +19,6 @@ TOMOGRAM_COLUMNS = (
     "source",
     "licence",
 )
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def read_tomograms(path: Path | str) -> tuple[TomogramRow, ...]:
 
 def _parse_row(table: Path | str, row: dict[str, str]) -> TomogramRow:
     name = f"{table}: tomogram {row['tomogram_id']}"
-    if not _SAFE_NAME.fullmatch(row["tomogram_id"]):
+    if not SAFE_NAME.fullmatch(row["tomogram_id"]):
         raise ValueError(
             f"{table}: tomogram_id {row['tomogram_id']!r}; wanted letters, digits, dots, dashes and "
             "underscores, the first a letter or digit"
